@@ -1,0 +1,533 @@
+"""Many messages in one request: gather, write the batch down, send it, follow what becomes of it.
+
+A batch is durable before its first byte leaves. A refusal touches its own items only: those the partner
+names fail alone and the rest goes again; where it names none the batch is halved until the bad one stands
+alone. What the partner has only accepted is asked about at due times that stand in the store.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from assets.drain import outcomes
+from assets.drain.bodies import pack_batch, reason, unpack_batch
+from assets.drain.frame import Drain
+from assets.drain.outcomes import Breaker, Outcome, Tried
+from assets.drain.settings import (
+    BatchClient,
+    BatchLane,
+    BatchReceipt,
+    Fate,
+    Item,
+    ItemsRefused,
+    Remark,
+    TooLarge,
+)
+from resources.errors import DeliveryError, Refused
+from resources.store import batches, claims, pauses
+from resources.store.batches import Batch, Member
+from resources.store.books import Settled, settle
+from resources.store.claims import Claimed
+from resources.store.connect import AsyncConnection
+from resources.store.ids import moment
+from resources.store.lanes import batches as batch_track
+from resources.store.seal import KeyMissing, Unreadable
+from resources.store.values import Arrival, OnFailure, State
+
+#: Turns side by side in one run: while one waits for the database or the partner, another maps.
+TURNS = 3
+
+#: More arrivals in a row than this that cannot be mapped are a fault of ours: the lane stops and says so.
+MAPPING_FAULTS = 20
+
+
+@dataclass(slots=True)
+class _Work:
+    """A batch in hand: what was claimed of its own queue, and its members where we have them already."""
+
+    claimed: Claimed
+    batch: Batch | None = None
+    members: list[Member] | None = None
+    keys: Sequence[str] = ()
+    body: bytes = b""
+
+
+class Batching:
+    """The track of a lane that sends in batches."""
+
+    def __init__(
+        self, drain: Drain, lane: BatchLane, client: BatchClient, connections: Sequence[AsyncConnection]
+    ) -> None:
+        self._drain = drain
+        self._lane = lane
+        self._client = client
+        self._connections = connections
+        self._pace = drain.pace
+        self._track = batch_track(lane.track)
+        self._breaker = Breaker(drain.pace.breaker_after)
+        self._go = asyncio.Event()
+        self._look = asyncio.Event()
+        self._busy = 0
+        self._paused = False
+        self._mapping_faults = 0
+        self._chance = random.Random().random  # noqa: S311 - jitter, not a secret
+
+    def helpers(self) -> list[Coroutine[Any, Any, None]]:
+        *turning, following = self._connections
+        return [*(self._work(db) for db in turning), self._follow_forever(following)]
+
+    @property
+    def idle(self) -> bool:
+        return self._busy == 0 and not self._go.is_set()
+
+    async def close(self) -> None:
+        await self._client.close()
+        for connection in self._connections:
+            await connection.close()
+
+    # -- taking work -----------------------------------------------------------------------------------------
+
+    async def step(self) -> float | None:
+        """Let the turns go on if there is anything for them; else say when there may be."""
+        self._look.set()
+        if self._go.is_set() or self._busy == TURNS:
+            return None
+        paused = await pauses.look(self._drain.claims, self._lane.number)
+        if paused is not None:
+            self._paused = True
+            if paused > 0:
+                return paused
+            self._go.set()
+            return None
+        due, wait = await self._due()
+        if due:
+            self._go.set()
+            return None
+        return wait
+
+    async def _due(self) -> tuple[bool, float | None]:
+        """Whether a batch waits to be sent or is to be made, and else in how many seconds one may be."""
+        made = await claims.ready_async(self._drain.claims, self._track, 1)
+        if made.queues:
+            return True, None
+        events = await claims.ready_async(self._drain.claims, self._lane.track, self._lane.most_items)
+        left = self._lane.window - events.oldest_seconds
+        if events.queues and (left <= 0 or events.queues >= self._lane.most_items):
+            return True, None
+        return False, _sooner(
+            _sooner(left if events.queues else None, events.next_seconds), made.next_seconds
+        )
+
+    async def _work(self, db: AsyncConnection) -> None:
+        while True:
+            await self._go.wait()
+            self._busy += 1
+            try:
+                took = not self._drain.stopping and await self._turn(db)
+            finally:
+                self._busy -= 1
+            if not took:
+                self._go.clear()
+            self._drain.wake()
+
+    async def _turn(self, db: AsyncConnection) -> bool:
+        """Take the batch that waits longest, else make one, and send it; False when there was nothing."""
+        gate = await pauses.gate(db, self._lane.number)
+        self._paused = gate.away
+        if not gate.open and not gate.probe:
+            return False
+        work = await self._claim(db) or await self._gather(db)
+        if work is None:
+            return False
+        for one in work:
+            await self._send(db, one, probe=gate.probe)
+        return True
+
+    async def _claim(self, db: AsyncConnection) -> list[_Work]:
+        found = await claims.claim(db, self._track, self._drain.lease, queues=1, each=1)
+        return [_Work(claimed) for items in found.values() for claimed in items]
+
+    async def _gather(self, db: AsyncConnection) -> list[_Work] | None:
+        """Make a batch (or several, where one would be too large) if one is due."""
+        due, _ = await self._due()
+        if not due:
+            return None
+        lease = self._drain.next_lease()
+        members, empty = await batches.claim_members(db, self._lane.track, lease, self._lane.most_items)
+        if empty:
+            await claims.rest(db, empty, lease)
+        if not members:
+            return [] if empty else None
+        return await self._make(db, members, lease, None)
+
+    async def _make(
+        self, db: AsyncConnection, members: list[Member], lease: int, parent: int | None
+    ) -> list[_Work]:
+        """Map the members, set aside what cannot be mapped, and write the batch down (or several)."""
+        try:
+            good, items, bad, why = self._map(members)
+        except (KeyMissing, Unreadable) as error:
+            self._paused = True
+            await pauses.away(db, self._lane.number, str(error))
+            await claims.rest(db, [member.queue for member in members], lease)
+            return []
+        if bad:
+            await self._set_aside(db, lease, bad, why)
+        made = []
+        while good:
+            fits = self._fit(items)
+            some, items_of_it, good, items = good[:fits], items[:fits], good[fits:], items[fits:]
+            own = lease if not good else self._drain.next_lease()
+            if own != lease:
+                await batches.regroup(db, some, lease, own)
+            made.append(await self._write(db, some, items_of_it, own, parent))
+        return made
+
+    def _map(self, members: list[Member]) -> tuple[list[Member], list[Item], list[Member], list[str]]:
+        good: list[Member] = []
+        items: list[Item] = []
+        bad: list[Member] = []
+        why: list[str] = []
+        for member in members:
+            body = self._drain.sealer.open(member.body, b"inbox", member.arrival)
+            arrival = Arrival(
+                id=member.arrival, kind=member.kind, body=body, received_at=moment(member.arrival)
+            )
+            try:
+                item = self._lane.item(arrival)
+            except (
+                Exception
+            ) as error:  # a fault of a mapping, also a bug of ours, concerns this arrival alone
+                bad.append(member)
+                why.append(reason(error))
+                self._mapping_faults += not getattr(error, "safe", False)
+                continue
+            self._mapping_faults = 0
+            member.flag = member.flag or item.flag
+            good.append(member)
+            items.append(item)
+        return good, items, bad, why
+
+    def _fit(self, items: Sequence[Item]) -> int:
+        """How many of the items fit in one request; at least one."""
+        room = self._lane.most_bytes - 10_000  # a header row, separators
+        for count, item in enumerate(items):
+            room -= len(item.line) + 1
+            if room < 0:
+                return max(1, count)
+        return len(items)
+
+    async def _set_aside(
+        self, db: AsyncConnection, lease: int, members: list[Member], why: list[str]
+    ) -> None:
+        await self._close(db, lease, members, State.SET_ASIDE, 0, why)
+        if self._mapping_faults > MAPPING_FAULTS:
+            self._paused = True
+            await pauses.hold(
+                db, self._lane.number, f"more than {MAPPING_FAULTS} arrivals in a row could not be mapped"
+            )
+
+    async def _write(
+        self, db: AsyncConnection, members: list[Member], items: list[Item], lease: int, parent: int | None
+    ) -> _Work:
+        identifier = self._drain.ids()
+        body = self._lane.join(items)
+        keys = [item.key for item in items]
+        batch = Batch(
+            id=identifier,
+            track=self._track,
+            destination=self._lane.destination,
+            queue=self._drain.sealer.blind("batch", str(identifier)),
+            lease=lease,
+            parent=parent,
+            payload=f"handoff-{identifier}",
+            part=self._lane.part,
+            members=[member.arrival for member in members],
+            digest=self._drain.sealer.digest(body),
+            body=self._drain.sealer.seal(pack_batch(body, keys), b"batch", identifier),
+        )
+        await batches.make(db, batch, self._drain.lease)
+        claimed = Claimed(
+            queue=batch.queue,
+            seq=1,
+            part=0,
+            arrival=batch.id,
+            version=0,
+            attempts=0,
+            unsure_for=None,
+            flag=None,
+            stored=True,
+            kind="batch",
+            body=b"",
+        )
+        return _Work(claimed, batch, members, keys, body)
+
+    # -- sending ---------------------------------------------------------------------------------------------
+
+    async def _send(self, db: AsyncConnection, work: _Work, *, probe: bool) -> None:
+        claimed = work.claimed
+        if self._drain.stopping or (self._paused and not probe):
+            await claims.rest(db, [claimed.queue], self._drain.lease)
+            return
+        try:
+            batch = await self._read(db, work)
+        except (KeyMissing, Unreadable) as error:
+            await self._later(db, claimed, Tried(Outcome.PROBE, text=str(error), away=True), 0, probe=probe)
+            return
+        started = self._drain.clock()
+        try:
+            tried, receipt = await self._try(work, batch)
+            fault: DeliveryError | None = None
+        except DeliveryError as error:
+            tried, receipt, fault = outcomes.fault(error), None, error
+        ms = int((self._drain.clock() - started) * 1000)
+        self._drain.figures.tried(tried.outcome)
+        if receipt is not None:
+            await self._partner_answers(db, probe)
+            await self._taken(db, work, batch, receipt, tried, ms)
+        elif tried.outcome is Outcome.REFUSED:
+            await self._partner_answers(db, probe)
+            for half in await self._refused(db, work, batch, fault, tried, ms):
+                await self._send(db, half, probe=False)
+        else:
+            await self._later(db, claimed, tried, ms, probe=probe)
+
+    async def _read(self, db: AsyncConnection, work: _Work) -> Batch:
+        """The batch with its keys and bytes; from the store where another run had made it."""
+        if work.batch is None:
+            work.batch = await batches.read(db, work.claimed.arrival)
+            work.body, work.keys = unpack_batch(
+                self._drain.sealer.open(work.batch.body, b"batch", work.batch.id)
+            )
+        return work.batch
+
+    async def _members(self, db: AsyncConnection, work: _Work, batch: Batch) -> list[Member]:
+        if work.members is None:
+            work.members = await batches.members_of(db, batch)
+        return work.members
+
+    async def _try(self, work: _Work, batch: Batch) -> tuple[Tried, BatchReceipt | None]:
+        """Ask first where the batch may have arrived; a no is believed only after the settle time."""
+        if (unsure_for := work.claimed.unsure_for) is not None:
+            try:
+                known = await self._client.ask_batch(batch.payload, work.keys, moment(batch.id))
+            except Refused:
+                raise
+            except DeliveryError as error:
+                return Tried(Outcome.NOT_FOUND, error.status, error.answer, text=str(error)), None
+            if known is not None:
+                return Tried(Outcome.FOUND, known.status, known.answer), known
+            used_up = self._pace.retry.used_up(work.claimed.attempts)
+            if unsure_for < self._pace.settle or used_up:
+                final = unsure_for >= self._pace.settle
+                return Tried(Outcome.NOT_FOUND, text="the partner does not have it", final=final), None
+        receipt = await self._client.send_batch(batch.payload, work.body, work.keys)
+        outcome = Outcome.ACCEPTED if receipt.accepted else Outcome.DELIVERED
+        return Tried(outcome, receipt.status, receipt.answer), receipt
+
+    async def _taken(
+        self, db: AsyncConnection, work: _Work, batch: Batch, receipt: BatchReceipt, tried: Tried, ms: int
+    ) -> None:
+        """The partner has the batch: its members are free, and what it said of single ones is kept."""
+        state = State.ACCEPTED if receipt.accepted else State.DELIVERED
+        members = await self._members(db, work, batch)
+        async with db.transaction():
+            await self._attempt(db, batch, tried, ms)
+            if not await batches.end(
+                db,
+                batch,
+                self._drain.lease,
+                state,
+                external_id=receipt.external_id,
+                poll_seconds=self._lane.polls[0] if receipt.accepted else None,
+            ):
+                return
+            await self._close(db, batch.lease, members, state, batch.id)
+            await self._remark(db, batch, receipt.remarks)
+        self._drain.figures.batches += 1
+        self._drain.figures.ended(state.name.lower(), members[0].arrival, len(members))
+
+    async def _refused(
+        self,
+        db: AsyncConnection,
+        work: _Work,
+        batch: Batch,
+        error: DeliveryError | None,
+        tried: Tried,
+        ms: int,
+    ) -> list[_Work]:
+        """Only its own items pay: the named ones fail and the rest goes again; without names, halves go."""
+        members = await self._members(db, work, batch)
+        remarks = error.remarks if isinstance(error, ItemsRefused) else ()
+        named = {remark.index: remark for remark in remarks if remark.severity == "error"}
+        divisible = isinstance(error, ItemsRefused | TooLarge) and len(members) > 1
+        if named:
+            bad = [member for index, member in enumerate(members) if index in named]
+            rest = [[member for index, member in enumerate(members) if index not in named]]
+        elif divisible:
+            half = (len(members) + 1) // 2
+            bad, rest = [], [members[:half], members[half:]]
+        else:
+            bad, rest = members, []
+        async with db.transaction():
+            await self._attempt(db, batch, tried, ms)
+            state = State.SUPERSEDED if any(rest) else State.FAILED
+            if not await batches.end(db, batch, self._drain.lease, state):
+                return []
+            if bad:
+                why = f"refused: {tried.text}"[:500]
+                await self._close(db, batch.lease, bad, State.FAILED, batch.id, [why] * len(bad))
+                self._drain.figures.ended("failed", bad[0].arrival, len(bad))
+            await self._remark(db, batch, remarks)
+            made: list[_Work] = []
+            for some in filter(None, rest):
+                lease = self._drain.next_lease()
+                await batches.regroup(db, some, batch.lease, lease)
+                made += await self._make(db, some, lease, batch.id)
+        return made
+
+    async def _later(
+        self, db: AsyncConnection, claimed: Claimed, tried: Tried, ms: int, *, probe: bool
+    ) -> None:
+        settled = Settled(
+            queue=claimed.queue,
+            seq=claimed.seq,
+            part=claimed.part,
+            arrival=claimed.arrival,
+            version=claimed.version,
+            track=self._track,
+            attempts=claimed.attempts,
+            outcome=tried.outcome,
+            status=tried.status,
+            ms=ms,
+            answer=self._drain.sealer.seal(tried.answer, b"attempt", claimed.id) if tried.answer else None,
+            release=True,
+        )
+        settled.unsure = tried.outcome in (Outcome.UNSURE, Outcome.NOT_FOUND)
+        pause = tried.away or probe
+        if tried.outcome is Outcome.NOT_FOUND and tried.final:
+            await self._give_up(db, claimed, tried, ms)
+            return
+        if tried.outcome is Outcome.NOT_FOUND:
+            left = self._pace.settle - (claimed.unsure_for or 0.0)
+            settled.wait = max(0.05, min(self._pace.ask_every, left))
+            pause = False
+        elif pause:
+            settled.outcome = Outcome.UNSURE if settled.unsure else Outcome.PROBE
+            settled.wait = max(0.05, tried.after_seconds)
+        else:
+            pause = self._breaker.failed(self._drain.clock())
+            settled.attempts += 1
+            wait = self._pace.retry.wait(settled.attempts, tried.after_seconds, self._chance)
+            if settled.unsure:
+                settled.wait = min(self._pace.ask_every, self._pace.settle)
+            elif wait is None:
+                await self._give_up(db, claimed, tried, ms)
+                return
+            else:
+                settled.wait = wait
+        if pause:
+            self._paused = True
+            self._breaker.answered()
+            await pauses.away(db, self._lane.number, tried.text)
+        await settle(db, self._drain.lease, [settled], drain=self._drain.lease)
+
+    async def _give_up(self, db: AsyncConnection, claimed: Claimed, tried: Tried, ms: int) -> None:
+        """All tries used up: the members have failed; a person may send them again."""
+        batch = await batches.read(db, claimed.arrival)
+        members = await batches.members_of(db, batch)
+        tries = claimed.attempts + (not tried.final)
+        why = f"given up after {tries} tries: {tried.text}"[:500]
+        async with db.transaction():
+            await self._attempt(db, batch, tried, ms)
+            if await batches.end(db, batch, self._drain.lease, State.FAILED):
+                await self._close(db, batch.lease, members, State.FAILED, batch.id, [why] * len(members))
+        self._drain.figures.ended("failed", claimed.arrival, len(members))
+
+    # -- following -------------------------------------------------------------------------------------------
+
+    async def _follow_forever(self, db: AsyncConnection) -> None:
+        """Ask what became of accepted batches when that is due."""
+        while True:
+            for batch in await batches.due_polls(db, self._track, 20, self._lane.polls[-1]):
+                self._busy += 1
+                try:
+                    await self._follow(db, batch)
+                finally:
+                    self._busy -= 1
+            wait = await batches.next_poll(db, self._track)
+            self._look.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), None if wait is None else max(0.05, wait))
+            if wait is None or wait > 0.05:
+                await asyncio.sleep(0.05)  # many wakes of the frame are one look
+
+    async def _follow(self, db: AsyncConnection, batch: Batch) -> None:
+        async def keys() -> Sequence[str]:
+            stored = await batches.read(db, batch.id)
+            return unpack_batch(self._drain.sealer.open(stored.body, b"batch", batch.id))[1]
+
+        try:
+            fate = await self._client.fate(batch.external_id or "", keys)
+        except DeliveryError:
+            fate = Fate(final=False)
+        if not fate.final:
+            plan = self._lane.polls
+            more = batch.age_seconds < self._lane.poll_for
+            await batches.postpone_poll(db, batch.id, plan[min(batch.polls, len(plan) - 1)] if more else None)
+            return
+        lost = {batch.members[remark.index]: remark.text[:500] for remark in fate.lost}
+        await batches.conclude(db, batch, lost=lost, state=State.DELIVERED, tally=fate.tally)
+        await self._remark(db, batch, [*fate.lost, *fate.remarks])
+        self._drain.figures.messages["confirmed"] += len(batch.members) - len(lost)
+        self._drain.figures.messages["failed"] += len(lost)
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    async def _attempt(self, db: AsyncConnection, batch: Batch, tried: Tried, ms: int) -> None:
+        answer = self._drain.sealer.seal(tried.answer, b"attempt", batch.id) if tried.answer else None
+        await db.execute(
+            "INSERT INTO attempt (message, lease, outcome, status, ms, answer) VALUES (%s, %s, %s, %s, %s, %b)",
+            [batch.id, self._drain.lease, tried.outcome.value, tried.status, ms, answer],
+        )
+
+    async def _close(
+        self,
+        db: AsyncConnection,
+        lease: int,
+        members: Sequence[Member],
+        state: State,
+        by: int,
+        reasons: Sequence[str] | None = None,
+    ) -> None:
+        hold = state is State.FAILED and self._lane.on_failure is OnFailure.HOLD
+        await batches.close_members(
+            db, lease, members, lane=self._lane.number, state=state, by=by, reasons=reasons, hold=hold
+        )
+
+    async def _remark(self, db: AsyncConnection, batch: Batch, remarks: Sequence[Remark]) -> None:
+        rows = []
+        for remark in remarks:
+            if 0 <= remark.index < len(batch.members):
+                message = batch.members[remark.index] + batch.part
+                rows.append(
+                    (
+                        message,
+                        remark.severity,
+                        self._drain.sealer.seal(remark.text.encode(), b"remark", message),
+                    )
+                )
+        await batches.remark(db, batch.id, rows)
+
+    async def _partner_answers(self, db: AsyncConnection, probe: bool) -> None:
+        self._breaker.answered()
+        if probe or self._paused:
+            self._paused = False
+            await pauses.back(db, self._lane.number)
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    return min(one, other) if one is not None and other is not None else other if one is None else one

@@ -1,0 +1,85 @@
+"""Run one drain from start to end, in an event loop of its own: what an asset (or a test) calls."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import uvloop
+
+from assets.drain.batching import TURNS, Batching
+from assets.drain.figures import Figures
+from assets.drain.frame import Drain, Track
+from assets.drain.settings import BatchLane, SinglesLane
+from assets.drain.singles import Singles
+from resources.settings import Settings
+from resources.store.connect import connect_async
+from resources.store.seal import Sealer
+
+Ended = tuple[Figures, str]
+
+
+def drain_batches(settings: Settings, lanes: list[BatchLane], *, run_id: str, code: str = "") -> Ended:
+    """Drain a lane that sends in batches, all its destinations side by side; what was counted and how it ended."""
+
+    async def main() -> Ended:
+        drain = _drain(settings, lanes[0], run_id, code)
+        clients = [await lane.connect() for lane in lanes]
+        url = settings.database_url
+        connections = [
+            [await connect_async(url, "handoff batches", plan_anew=True) for _ in range(TURNS + 1)]
+            for _ in lanes
+        ]
+
+        def tracks(drain: Drain) -> list[Track]:
+            return [
+                Batching(drain, lane, client, own)
+                for lane, client, own in zip(lanes, clients, connections, strict=True)
+            ]
+
+        return await drain.run(tracks), drain.how
+
+    return _in_a_loop(main)
+
+
+def drain_singles(
+    settings: Settings, lane: SinglesLane, *, run_id: str, code: str = "", only: int | None = None
+) -> Ended:
+    """Drain a lane message by message; ``only`` is the one queue to work."""
+
+    async def main() -> Ended:
+        drain = _drain(settings, lane, run_id, code)
+        client = await lane.connect()
+
+        def tracks(drain: Drain) -> list[Track]:
+            return [Singles(drain, lane, client, only=only)]
+
+        return await drain.run(tracks), drain.how
+
+    return _in_a_loop(main)
+
+
+def _drain(settings: Settings, lane: BatchLane | SinglesLane, run_id: str, code: str) -> Drain:
+    return Drain(
+        url=settings.database_url,
+        sealer=Sealer(settings.keys),
+        lane=lane.number,
+        run_id=run_id,
+        code=code,
+        pace=lane.pace,
+    )
+
+
+def _in_a_loop(main: Callable[[], Coroutine[Any, Any, Ended]]) -> Ended:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            return runner.run(main())
+        except* Exception as group:
+            # One cause is what an operator wants to read; the others are tasks it took along.
+            raise _first(group) from None
+    raise AssertionError("unreachable")  # the runner returned or raised
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,51 @@
+"""One writer for a run: what its workers want written while a statement commits is the next statement."""
+
+import asyncio
+from collections.abc import Sequence
+
+from resources.store import books
+from resources.store.books import Settled, Stored
+from resources.store.connect import AsyncConnection
+
+
+class Writing:
+    """Workers await ``write``; it returns when their lines are committed."""
+
+    def __init__(self, db: AsyncConnection, lease: int) -> None:
+        self.db = db
+        self._lease = lease
+        self._stored: list[Stored] = []
+        self._settled: list[Settled] = []
+        self._waiting: list[asyncio.Future[None]] = []
+        self._more = asyncio.Event()
+
+    def write(self, stored: Sequence[Stored], settled: Sequence[Settled]) -> "asyncio.Future[None]":
+        """Queue lines for the next statement; the future is done once they are committed."""
+        self._stored += stored
+        self._settled += settled
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        self._more.set()
+        return future
+
+    async def run(self) -> None:
+        """Write for ever; an error here must end the run, for its workers wait on it."""
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            while self._waiting:
+                stored, self._stored = self._stored, []
+                settled, self._settled = self._settled, []
+                waiting, self._waiting = self._waiting, []
+                await self._flush(stored, settled)
+                for future in waiting:
+                    if not future.done():
+                        future.set_result(None)
+
+    async def _flush(self, stored: list[Stored], settled: list[Settled]) -> None:
+        async with self.db.pipeline():
+            # Outcomes first: the next message's bytes stand in the outbox only once its forerunner is settled.
+            if settled:
+                await books.settle(self.db, self._lease, settled, drain=self._lease)
+            if stored:
+                await books.store(self.db, self._lease, stored)

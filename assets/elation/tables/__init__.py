@@ -1,0 +1,1 @@
+"""Code tables of this lane, each naming where its codes come from."""

@@ -1,0 +1,184 @@
+"""The records a record points to, and its own twin on the other side: found by id, never by likeness of people.
+
+Sent with a reference it does not know, FHIR2 drops the reference without a word, so every one is looked for
+first, and fetched from the other side if need be (R8). Patients are never matched by name, sex or age (R19).
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+
+from assets.openmrs.canonical import canonical, encounter_tag
+from assets.openmrs.events import Key, Side
+from assets.openmrs.links import Link
+from assets.openmrs.mapping import FarKind
+from assets.openmrs.ports import FarEnd, Settled, Shelf, reading
+from assets.openmrs.reconcile import (
+    Absence,
+    Alive,
+    Conflict,
+    Create,
+    Edit,
+    Quarrel,
+    Reading,
+    RecordState,
+    Write,
+)
+from assets.openmrs.records import patient_of, redirected, references
+from assets.openmrs.tree import Json, Tree, decode, get, items, text
+
+#: A reference is fetched through this many records: observation, encounter, visit, patient, location.
+DEEPEST = 6
+
+#: Settles a record from a side at a depth: the way a missing reference is fetched.
+Fetch = Callable[[Side, Key, int], Awaitable[Settled]]
+
+
+class Neighbours:
+    """What one link's records point to, remembered for one run."""
+
+    def __init__(self, link: Link, ends: Mapping[Side, FarEnd], shelf: Shelf, fetch: Fetch) -> None:
+        self._link = link
+        self._ends = ends
+        self._shelf = shelf
+        self._fetch = fetch
+        self._there: dict[tuple[Side, Key], str] = {}
+
+    async def pointed(self, write: Write, depth: int) -> tuple[Write, tuple[Key, ...]]:
+        """The write with its references on the target's ids, and the records it points to that are not there."""
+        if not isinstance(write, Create | Edit):
+            return write, ()
+        record = write.record if isinstance(write, Create) else write.after
+        wanted = references(record) if isinstance(write, Create) else _referring(write)
+        missing, ids = await self._voided_patient(write), {}
+        for key in dict.fromkeys(key for _, key in wanted):
+            found = await self._present(write.side, key, depth)
+            if found:
+                ids[key] = found
+            else:
+                missing.append(key)
+        if missing or all(key.id == other for key, other in ids.items()):
+            return write, tuple(missing)
+        if isinstance(write, Create):
+            return replace(write, record=redirected(record, ids)), ()
+        return replace(write, after=redirected(record, ids)), ()
+
+    async def _voided_patient(self, write: Create | Edit) -> list[Key]:
+        """The patient of an edited record, if known to be gone on that side: no server takes the edit."""
+        patient = patient_of(write.after) if isinstance(write, Edit) else None
+        if patient is None:
+            return []
+        states = await self._shelf.states(write.side, [patient])
+        return [patient] if patient in states and states[patient].on(write.side).absent else []
+
+    async def gone(self, write: Write) -> tuple[Key, ...]:
+        """What a refused write points to and the target no longer has, such as a patient merged away (R13)."""
+        record = write.record if isinstance(write, Create) else write.after if isinstance(write, Edit) else {}
+        keys = dict.fromkeys(key for _, key in references(record))
+        end = self._ends[write.side]
+        read = {key: await reading(end, key.type, key.id) for key in keys}
+        return tuple(key for key, found in read.items() if not isinstance(found, Alive))
+
+    async def _present(self, target: Side, key: Key, depth: int) -> str:
+        """The id of a referenced record on the target, fetching it there first if need be (R8)."""
+        if (target, key) in self._there:
+            return self._there[target, key]
+        found = await self._find(target, key)
+        if not found and depth < DEEPEST:
+            fetched = await self._fetch(target.other, key, depth + 1)
+            await self._shelf.keep(fetched)
+            known = fetched.state.on(target)
+            found = known.id if known.base is not None else ""
+        if found:
+            self._there[target, key] = found
+        return found
+
+    async def _find(self, target: Side, key: Key) -> str:
+        states = await self._shelf.states(target.other, [key])
+        if key in states and states[key].on(target).met:
+            known = states[key].on(target)
+            return known.id if known.base is not None else ""
+        if self._link.on(target).kind is not FarKind.OPENMRS_REST:
+            return ""
+        found = await reading(self._ends[target], key.type, key.id)
+        return key.id if isinstance(found, Alive) else ""
+
+    async def other(self, side: Side, key: Key, state: RecordState) -> tuple[Reading, RecordState]:
+        """The record on the other side: by its id there, else by what was meant when it was created (R2)."""
+        target = side.other
+        known, end = state.on(target), self._link.on(target)
+        if known.met or end.kind is FarKind.OPENMRS_REST:
+            return await reading(self._ends[target], key.type, known.id), state
+        if end.kind is FarKind.R4 or key.type == "Patient":
+            found = await self._ends[target].find_origin(key.type, self._link.on(side).url, key.id)
+        elif state.intended is target:
+            found = await self._twins(side, key)
+        else:
+            found = []
+        if not found:
+            return Absence.UNKNOWN, state
+        record = decode(found[0])
+        return Alive(record), replace(renumbered(state, target, text(record, "id")), intended=target)
+
+    async def _twins(self, side: Side, key: Key) -> list[bytes]:
+        """What a creation whose answer was lost made, where the server keeps no identifier of ours.
+
+        Only asked after we meant to create it: same patient, same time, same code, and nobody's already.
+        """
+        sent = await reading(self._ends[side], key.type, key.id)
+        subject = (
+            text(sent.record, "subject", "reference").rpartition("/")[2] if isinstance(sent, Alive) else ""
+        )
+        patient = await self._find(side.other, Key("Patient", subject)) if subject else ""
+        if not isinstance(sent, Alive) or not patient:
+            return []
+        candidates = await self._ends[side.other].search(key.type, {"patient": patient})
+        alike = [each for each in candidates if _marks(decode(each)) == _marks(sent.record)]
+        keys = [Key(key.type, text(decode(each), "id")) for each in alike]
+        owned = await self._shelf.states(side.other, keys)
+        return [each for each, found in zip(alike, keys, strict=True) if found not in owned]
+
+    async def identifier_taken(self, write: Create, readings: Mapping[Side, Reading]) -> Conflict | None:
+        """Why a new patient was refused: somebody there has the identifier. A person decides (R19)."""
+        if text(write.record, "resourceType") != "Patient":
+            return None
+        for identifier in items(write.record, "identifier"):
+            value = text(identifier, "value")
+            found = await self._ends[write.side].search("Patient", {"identifier": value}) if value else []
+            others = [decode(each) for each in found]
+            if others and text(others[0], "id") != text(write.record, "id"):
+                sides = {**readings, write.side: Alive(others[0])}
+                return Conflict(
+                    quarrel=Quarrel.IDENTIFIER_TAKEN, parent=sides[Side.PARENT], child=sides[Side.CHILD]
+                )
+        return None
+
+
+def renumbered(state: RecordState, side: Side, record_id: str) -> RecordState:
+    """The state with the id a server gave the record, which may be another one than it was sent."""
+    if not record_id or record_id == state.on(side).id:
+        return state
+    known = replace(state.on(side), id=record_id)
+    former = (*state.former, (side, state.on(side).id)) if state.on(side).met else state.former
+    if side is Side.PARENT:
+        return replace(state, parent=known, former=former)
+    return replace(state, child=known, former=former)
+
+
+def _referring(write: Edit) -> list[tuple[str, Key]]:
+    """The records a change itself points to: what stood there before is there."""
+    told: Tree = {"changed": [change.written for change in write.changes]}
+    return references(told)
+
+
+def _marks(record: Tree) -> list[Json]:
+    """What tells one encounter or observation of a patient from the next, and survives FHIR2."""
+    plain = canonical(record)
+    values = [value for name, value in sorted(plain.items()) if name.startswith("value")]
+    return [
+        encounter_tag(record),
+        text(plain, "type", 0, "coding", 0, "code"),
+        text(plain, "code", "coding", 0, "code"),
+        text(plain, "period", "start"),
+        text(plain, "effectiveDateTime"),
+        get(plain, "valueQuantity", "value") if "valueQuantity" in plain else [*values],
+    ]

@@ -1,0 +1,87 @@
+"""What settling a record needs from outside, and what it gives back: far ends, the store, the outcome.
+
+The store's half is a protocol: which rows hold it is decided where the SQL is.
+"""
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from assets.openmrs.events import Key, Side
+from assets.openmrs.merge import Clash
+from assets.openmrs.reconcile import Absence, Alive, Conflict, Reading, RecordState
+from assets.openmrs.tree import decode
+from resources.fhir_server import Found, Read, Sent
+
+
+class FarEnd(Protocol):
+    """One server of a link, as ``resources`` speaks to it."""
+
+    clock_ahead: float | None
+
+    async def read(self, kind: str, record_id: str) -> Read: ...
+
+    async def search(self, kind: str, parameters: Mapping[str, str]) -> list[bytes]: ...
+
+    async def find_origin(self, kind: str, system: str, record_id: str) -> list[bytes]: ...
+
+    async def carry_out(self, message: bytes) -> Sent: ...
+
+
+class Shelf(Protocol):
+    """What the store must offer while a record is being settled."""
+
+    async def states(self, side: Side, keys: Iterable[Key]) -> Mapping[Key, RecordState]:
+        """What is remembered of these records, by their ids on ``side``, former ones too; unknown are left out."""
+        ...
+
+    async def owe(self, state: RecordState, side: Side, kind: str, message: bytes) -> None:
+        """Commit, before anything is sent: the state with its intention, and the exact calls."""
+        ...
+
+    async def keep(self, done: "Settled") -> None:
+        """Commit the outcome of a record that was fetched because another points to it (R8)."""
+        ...
+
+
+class Outcome(enum.Enum):
+    """What became of a record; each is an outcome the marker may pass (R3)."""
+
+    APPLIED = "applied"
+    NOT_KEPT = "applied, but the server did not keep all of it"
+    UNCHANGED = "nothing to do"
+    OUTSIDE = "outside the clinic's catchment"
+    TOMBSTONED = "voided on both sides"
+    PURGED = "purged on one side"
+    CONFLICT = "waits for a person"
+    PARKED = "waits for another record"
+    SET_ASIDE = "cannot be sent as it is"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What the store keeps of a settled record, in one transaction with the ledger rows that led to it.
+
+    ``reason`` is a sentence an administrator can act on. ``history`` are records of a patient who has just
+    come into the catchment (R16). ``elements`` names what was not kept, never its values.
+    """
+
+    key: Key
+    state: RecordState
+    outcome: Outcome
+    reason: str
+    conflict: Conflict | None = None
+    waits_for: tuple[Key, ...] = ()
+    elements: tuple[str, ...] = ()
+    overruled: tuple[Clash, ...] = ()
+    wrote: tuple[Side, ...] = ()
+    wants_history: bool = False
+
+
+async def reading(end: FarEnd, kind: str, record_id: str) -> Reading:
+    """The record as it is on a far end now."""
+    found = await end.read(kind, record_id)
+    if found.found is Found.ALIVE:
+        return Alive(decode(found.body), found.version)
+    return Absence.VOIDED if found.found is Found.GONE else Absence.UNKNOWN

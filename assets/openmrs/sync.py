@@ -1,0 +1,265 @@
+"""One record brought to agreement: read here, read there, decide, write, read back.
+
+``Sync`` lives as long as a run. It keeps nothing that a crash would miss: what it must remember it returns
+as ``Settled`` for the store, and before a first byte leaves it has told the store what it is about to do.
+A server that is away raises ``TryLater`` or ``PartnerAway`` out of here, and so parks nothing (R7).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from assets.openmrs.canonical import canonical
+from assets.openmrs.catchment import Catchment, Leaving
+from assets.openmrs.checks import before_sending
+from assets.openmrs.clocks import newer
+from assets.openmrs.events import Action, Key, Side
+from assets.openmrs.links import Link
+from assets.openmrs.mapping import Mapped, Target, calls, message_kind, outgoing
+from assets.openmrs.membership import Membership, enters
+from assets.openmrs.merge import applied, changes, stuck
+from assets.openmrs.neighbours import Neighbours, renumbered
+from assets.openmrs.ports import FarEnd, Outcome, Settled, Shelf, reading
+from assets.openmrs.reconcile import (
+    Absence,
+    Alive,
+    Carry,
+    Conflict,
+    Create,
+    Decision,
+    Edit,
+    Known,
+    Nothing,
+    Plan,
+    Reading,
+    Reason,
+    RecordState,
+    Revive,
+    Rules,
+    Void,
+    Write,
+    decide,
+    settled,
+    unchanged,
+)
+from assets.openmrs.tree import Tree
+from resources.errors import Refused
+
+UNDECIDED = Decision()
+
+
+class Sync:
+    """Settles records of one link in one run; ``catchment`` has the run's members where it is a Group."""
+
+    def __init__(self, link: Link, ends: Mapping[Side, FarEnd], shelf: Shelf, catchment: Catchment) -> None:
+        self._link = link
+        self._ends = ends
+        self._shelf = shelf
+        self._membership = Membership(catchment, ends[Side.PARENT], shelf)
+        self._near = Neighbours(link, ends, shelf, self._fetch)
+
+    async def settle(
+        self,
+        side: Side,
+        key: Key,
+        actions: frozenset[Action] = frozenset(),
+        handed_in: Tree | None = None,
+        decision: Decision = UNDECIDED,
+        depth: int = 0,
+    ) -> Settled:
+        """Bring one record to agreement after a hint from ``side``.
+
+        ``handed_in`` is its state there (scenarios B and C); ``decision`` is a person's word on its conflict,
+        which is carried out like any other write: both sides are read anew before it.
+        """
+        state = await self._state(side, key)
+        if key.id != state.on(side).id:
+            return _done(key, state, Outcome.UNCHANGED, Reason.RENUMBERED.value)
+        here = (
+            Alive(handed_in) if handed_in is not None else await reading(self._ends[side], key.type, key.id)
+        )
+        if state.on(side).met and unchanged(state.on(side), here) and not (state.intended or state.outside):
+            return _done(key, state, Outcome.UNCHANGED, Reason.ECHO.value)
+        there, state = await self._near.other(side, key, state)
+        parent, child = (here, there) if side is Side.PARENT else (there, here)
+        inside = await self._membership.may_go_down(state, parent)
+        if not inside and not isinstance(child, Alive):
+            return _done(key, replace(state, outside=True), Outcome.OUTSIDE, Outcome.OUTSIDE.value)
+        entering = inside and key.type == "Patient" and enters(state, actions)
+        if entering and state.child.absent is Absence.VOIDED:
+            state = replace(state, parent=Known(id=state.parent.id, absent=Absence.VOIDED))
+        if not inside and self._link.leaving is not Leaving.KEEP:
+            return await self._left(key, state, parent, child, depth)
+        plan = self._plan(state, parent, child, decision)
+        done = await self._carry_out(key, state, plan, parent, child, depth)
+        return replace(done, wants_history=entering)
+
+    def _plan(
+        self, state: RecordState, parent: Reading, child: Reading, decision: Decision = UNDECIDED
+    ) -> Plan:
+        ahead = (self._ends[Side.PARENT].clock_ahead, self._ends[Side.CHILD].clock_ahead)
+        later = newer(parent, child, ahead, self._link.clock_limit_seconds)
+        return decide(
+            state, parent, child, Rules(policies=self._link.policies, newer=later, decision=decision)
+        )
+
+    async def _fetch(self, side: Side, key: Key, depth: int) -> Settled:
+        return await self.settle(side, key, depth=depth)
+
+    async def _left(
+        self, key: Key, state: RecordState, parent: Reading, child: Reading, depth: int
+    ) -> Settled:
+        """The patient lives elsewhere now: nothing goes down, and what goes up goes up.
+
+        What the clinic has not been given stays a difference to the parent's base, so that it follows when
+        the patient comes back.
+        """
+        outside = replace(state, outside=True)
+        if self._link.leaving is Leaving.PURGE and not state.outside and unchanged(state.child, child):
+            purge = Carry(writes=(Void(Side.CHILD),))
+            done = await self._carry_out(key, state, purge, parent, child, depth)
+            return replace(done, state=replace(done.state, outside=True))
+        plan = self._plan(state, parent, child)
+        up = [write for write in plan.writes if write.side is Side.PARENT] if isinstance(plan, Carry) else []
+        if isinstance(plan, Conflict) or not up:
+            return _done(key, outside, Outcome.OUTSIDE, Outcome.OUTSIDE.value)
+        done = await self._carry_out(key, state, Carry(writes=tuple(up)), parent, child, depth)
+        base = state.parent.base
+        if done.outcome is Outcome.APPLIED and base is not None and isinstance(up[0], Edit):
+            given = replace(done.state.parent, base=canonical(applied(base, up[0].changes)))
+            done = replace(done, state=replace(done.state, parent=given))
+        return replace(done, state=replace(done.state, outside=True))
+
+    async def _carry_out(
+        self, key: Key, state: RecordState, plan: Plan, parent: Reading, child: Reading, depth: int
+    ) -> Settled:
+        if isinstance(plan, Conflict):
+            return _done(key, state, Outcome.CONFLICT, plan.quarrel.value, conflict=plan)
+        if isinstance(plan, Nothing):
+            outcome = _NOTHING.get(plan.reason, Outcome.UNCHANGED)
+            return _done(key, settled(state, parent, child), outcome, plan.reason.value)
+        readings = {Side.PARENT: parent, Side.CHILD: child}
+        lost: list[str] = []
+        for write in plan.writes:
+            found = await self._write(key, state, write, readings, depth)
+            if isinstance(found, Settled):
+                return found
+            state, left = found
+            lost += left
+        state = settled(state, readings[Side.PARENT], readings[Side.CHILD])
+        wrote = tuple(write.side for write in plan.writes)
+        if any(isinstance(write, Revive) for write in plan.writes):
+            return await self._compared_anew(key, state, readings, wrote, depth)
+        outcome = Outcome.NOT_KEPT if lost else Outcome.APPLIED
+        return Settled(
+            key=key,
+            state=state,
+            outcome=outcome,
+            reason=outcome.value,
+            elements=tuple(dict.fromkeys(lost)),
+            overruled=plan.overruled,
+            wrote=wrote,
+        )
+
+    async def _compared_anew(
+        self,
+        key: Key,
+        state: RecordState,
+        readings: Mapping[Side, Reading],
+        wrote: tuple[Side, ...],
+        depth: int,
+    ) -> Settled:
+        """A revived record is compared as if met for the first time: it may have changed while it was gone."""
+        parent, child = readings[Side.PARENT], readings[Side.CHILD]
+        blank = replace(state, parent=Known(id=state.parent.id), child=Known(id=state.child.id))
+        done = await self._carry_out(key, blank, self._plan(blank, parent, child), parent, child, depth)
+        if done.outcome is Outcome.UNCHANGED:
+            done = replace(done, outcome=Outcome.APPLIED, reason=Outcome.APPLIED.value)
+        return replace(done, wrote=wrote + done.wrote)
+
+    async def _write(
+        self, key: Key, state: RecordState, write: Write, readings: dict[Side, Reading], depth: int
+    ) -> Settled | tuple[RecordState, list[str]]:
+        """One write with its read-back, which takes the reading's place; a ``Settled`` ends the record here."""
+        write, missing = await self._near.pointed(write, depth)
+        if missing:
+            return _parked(key, state, missing)
+        mapped = self._mapped(state, write, readings)
+        if problems := before_sending(mapped.calls):
+            return _done(key, state, Outcome.SET_ASIDE, "; ".join(problems[:5]))
+        if isinstance(write, Create):
+            state = replace(state, intended=write.side, sent=canonical(write.record))
+        await self._shelf.owe(state, write.side, message_kind(write), outgoing(mapped.calls))
+        try:
+            sent = await self._ends[write.side].carry_out(outgoing(mapped.calls))
+        except Refused:
+            if gone := await self._near.gone(write):
+                return _parked(key, state, gone)
+            if isinstance(write, Create) and (taken := await self._near.identifier_taken(write, readings)):
+                return _done(key, state, Outcome.CONFLICT, taken.quarrel.value, conflict=taken)
+            raise
+        if isinstance(write, Create) or state.type != "Patient":
+            state = renumbered(state, write.side, sent.id)
+        back = await reading(self._ends[write.side], state.type, state.on(write.side).id)
+        readings[write.side] = back
+        if isinstance(write, Void) and isinstance(back, Alive):
+            return state, ["(the record itself)"]
+        return state, [*mapped.left, *_unkept(write, back)]
+
+    def _mapped(self, state: RecordState, write: Write, readings: Mapping[Side, Reading]) -> Mapped:
+        known, there = state.on(write.side), readings[write.side]
+        alive = [each.record for each in readings.values() if isinstance(each, Alive)]
+        target = Target(
+            kind=self._link.on(write.side).kind,
+            id=known.id,
+            record=alive[0] if alive else {"resourceType": state.type, "id": known.id},
+            origin=self._link.on(write.side.other).url,
+            version=there.version if isinstance(there, Alive) else "",
+            telephone=self._link.telephone,
+        )
+        return calls(write, target)
+
+    async def _state(self, side: Side, key: Key) -> RecordState:
+        known = await self._shelf.states(side, [key])
+        if key in known:
+            return known[key]
+        return RecordState(type=key.type, parent=Known(id=key.id), child=Known(id=key.id))
+
+
+_NOTHING = {
+    Reason.TOMBSTONED: Outcome.TOMBSTONED,
+    Reason.PURGED: Outcome.PURGED,
+    Reason.ADOPTED: Outcome.APPLIED,
+}
+
+
+def _done(
+    key: Key,
+    state: RecordState,
+    outcome: Outcome,
+    reason: str,
+    *,
+    conflict: Conflict | None = None,
+    waits_for: tuple[Key, ...] = (),
+) -> Settled:
+    return Settled(
+        key=key, state=state, outcome=outcome, reason=reason, conflict=conflict, waits_for=waits_for
+    )
+
+
+def _parked(key: Key, state: RecordState, missing: tuple[Key, ...]) -> Settled:
+    reason = f"waits for {', '.join(each.type for each in missing)} on the other side"
+    return _done(key, state, Outcome.PARKED, reason, waits_for=missing)
+
+
+def _unkept(write: Write, back: Reading) -> list[str]:
+    """What a server answered 200 to and does not show; a creation loses what OpenMRS has no place for."""
+    if not isinstance(back, Alive):
+        return ["(the record itself)"] if isinstance(write, Create | Edit | Revive) else []
+    if isinstance(write, Edit):
+        return stuck(write.changes, back.record)
+    return []
+
+
+def lost_in_creation(sent: Tree, back: Tree) -> list[str]:
+    """The elements that did not survive a creation, for the record's page; they never travel back."""
+    return sorted(changes(canonical(sent), back))

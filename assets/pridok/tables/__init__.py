@@ -1,0 +1,1 @@
+"""Code tables of the lane, each with its origin and terms."""

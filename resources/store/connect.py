@@ -1,0 +1,91 @@
+"""Connections to the store: psycopg 3, autocommit, our schema first, nothing of a body in any error.
+
+Session pooling only: a run listens and holds an advisory lock on its connection (PgBouncer's transaction
+mode would break both).
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from resources.store.ids import PROCESSES
+
+Connection = psycopg.Connection[TupleRow]
+AsyncConnection = psycopg.AsyncConnection[TupleRow]
+
+#: Everything that means "the database is not there now": worth another try, never the message's fault.
+Away = (psycopg.OperationalError, psycopg.InterfaceError)
+
+
+def _options(name: str) -> dict[str, Any]:
+    return {
+        "autocommit": True,
+        "prepare_threshold": 1,
+        "application_name": name,
+        "options": "-c search_path=handoff",
+        "connect_timeout": 10,
+        "keepalives_idle": 30,
+    }
+
+
+def connect(url: str, name: str = "handoff") -> Connection:
+    """A connection for a thread: commands, sensors, the ledger."""
+    return psycopg.connect(url, **_options(name))
+
+
+async def connect_async(url: str, name: str = "handoff", *, plan_anew: bool = False) -> AsyncConnection:
+    """A connection for an event loop: the doors and the drains.
+
+    ``plan_anew`` is for statements over some hundreds of rows in arrays: the plan PostgreSQL keeps for any
+    array joins them four times slower than the one it makes for these rows (66 to 15 us a row, measured).
+    """
+    options = _options(name)
+    if plan_anew:
+        options["options"] += " -c plan_cache_mode=force_custom_plan"
+    return await psycopg.AsyncConnection.connect(url, **options)
+
+
+class Borrowed:
+    """One connection at a time out of a few, opened when first wanted; for the threads of the web service."""
+
+    def __init__(self, url: str, name: str) -> None:
+        self._url = url
+        self._name = name
+        self._free: list[Connection] = []
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def __call__(self) -> Iterator[Connection]:
+        """Lend a connection; one that broke is closed, not given back."""
+        with self._lock:
+            connection = self._free.pop() if self._free else None
+        connection = connection or connect(self._url, self._name)
+        try:
+            yield connection
+        except Away:
+            connection.close()
+            raise
+        finally:
+            if not connection.closed:
+                with self._lock:
+                    self._free.append(connection)
+
+    def close(self) -> None:
+        """Close what is not lent."""
+        with self._lock:
+            while self._free:
+                self._free.pop().close()
+
+
+async def process_number(connection: AsyncConnection) -> int:
+    """A number below 128 that no other living process of ours has; it is free again when the session ends."""
+    for number in range(PROCESSES):
+        cursor = await connection.execute("SELECT pg_try_advisory_lock(78, %s)", [number])
+        row = await cursor.fetchone()
+        if row and row[0]:
+            return number
+    raise RuntimeError(f"{PROCESSES} processes of Handoff are connected to this store; end some of them")

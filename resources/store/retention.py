@@ -1,0 +1,102 @@
+"""Dropping what is past its time, and saying what keeps the rest. Runs as the owner.
+
+A month goes as a whole, so the disk comes back; it stays while anything in it is open, accepted, failed or set
+aside. Names of senders' ids outlive their bodies: those of Redox and Pridok for ever, the others 400 days.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from psycopg import sql
+
+from resources.store.connect import Connection, connect
+from resources.store.ids import first_id
+from resources.store.lanes import NUMBERS
+from resources.store.partitions import TABLES, bounds, month_after
+
+#: Senders who may send the same id again years later; their ids are few.
+FOR_EVER = ("hcoint", "pridok")
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """What went, and what keeps each month that should have gone."""
+
+    dropped: int
+    kept: tuple[str, ...]
+
+
+def retire(owner_url: str, days: int, today: date | None = None) -> Retired:
+    """Drop the months that ended more than so many days ago, where nothing in them is open."""
+    today = today or datetime.now(UTC).date()
+    last = today - timedelta(days=days)
+    dropped, kept = 0, []
+    with connect(owner_url, "handoff retention") as db:
+        for month in _months(db):
+            if month_after(month) > last:
+                continue
+            if why := _keeps(db, month):
+                kept.append(f"{month:%Y-%m}: {why}")
+                continue
+            dropped += _drop(db, month)
+        _forget(db, last)
+    return Retired(dropped, tuple(kept))
+
+
+def _months(db: Connection) -> list[date]:
+    rows: list[Any] = db.execute(
+        """
+        SELECT DISTINCT to_date(right(c.relname, 7), 'YYYY_MM') FROM pg_inherits AS i
+          JOIN pg_class AS c ON c.oid = i.inhrelid JOIN pg_class AS p ON p.oid = i.inhparent
+         WHERE p.relname = 'inbox' AND c.relname ~ '_[0-9]{4}_[0-9]{2}$' ORDER BY 1
+        """
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def _keeps(db: Connection, month: date) -> str | None:
+    low, high = bounds(month)
+    row: Any = db.execute(
+        """
+        SELECT (SELECT count(*) FROM work WHERE arrival >= %(low)s AND arrival < %(high)s),
+               (SELECT count(*) FROM ended WHERE arrival >= %(low)s AND arrival < %(high)s AND state IN (1, 3, 7))
+        """,
+        {"low": low, "high": high},
+    ).fetchone()
+    waiting, bad = row
+    parts = [f"{waiting} waiting"] * bool(waiting) + [f"{bad} accepted, failed or set aside"] * bool(bad)
+    return ", ".join(parts) or None
+
+
+def _drop(db: Connection, month: date) -> int:
+    dropped = 0
+    for table in TABLES:
+        name = f"{table}_{month:%Y_%m}"
+        if db.execute("SELECT to_regclass(%s)", [name]).fetchone() != (None,):
+            db.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(name)))
+            dropped += 1
+    return dropped
+
+
+def _forget(db: Connection, last: date) -> None:
+    """Delete, in small steps, names and queues that nothing refers to any more."""
+    before = first_id(datetime(last.year, last.month, last.day, tzinfo=UTC))
+    keep = [NUMBERS[lane] for lane in FOR_EVER]
+    for statement in (
+        """
+        DELETE FROM seen WHERE ctid = ANY(ARRAY(
+            SELECT ctid FROM seen WHERE arrival < %(before)s AND lane <> ALL(%(keep)s) LIMIT 10000))
+        """,
+        "DELETE FROM conflict WHERE id = ANY(ARRAY(SELECT id FROM conflict WHERE id < %(before)s LIMIT 10000))",
+        """
+        DELETE FROM remark WHERE ctid = ANY(ARRAY(
+            SELECT ctid FROM remark WHERE message < %(before)s LIMIT 10000))
+        """,
+        """
+        DELETE FROM drain WHERE lease = ANY(ARRAY(
+            SELECT lease FROM drain WHERE ended_at < now() - interval '400 days' LIMIT 10000))
+        """,
+    ):
+        while db.execute(statement, {"before": before, "keep": keep}).rowcount == 10_000:
+            pass

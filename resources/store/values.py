@@ -1,0 +1,90 @@
+"""The values that pass between the store, the lanes and the clients. No I/O, no SQL.
+
+``Arrival`` is what came, ``Owed`` what a mapping makes of it, ``Message`` what the outbox holds of it,
+``Receipt`` what a partner answered when it took one.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+class State(enum.IntEnum):
+    """Where something is on its way.
+
+    Arrivals: ``new -> mapped | set_aside`` (a person may map it again).
+    Messages: ``waiting -> accepted -> delivered``, ``waiting -> failed | skipped | superseded | cancelled``,
+    ``failed -> waiting`` when a person asks. ``accepted``: the partner has it but has not said what became
+    of it; it frees the queue.
+    """
+
+    WAITING = 0
+    ACCEPTED = 1
+    DELIVERED = 2
+    FAILED = 3
+    SKIPPED = 4
+    SUPERSEDED = 5
+    CANCELLED = 6
+    SET_ASIDE = 7
+
+
+class OnFailure(enum.Enum):
+    """What a queue does after one of its messages has finally failed."""
+
+    HOLD = "hold"
+    CONTINUE = "continue"
+    CANCEL_REST = "cancel_rest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """Something a partner or a person gave us, exactly as it came."""
+
+    id: int
+    kind: str
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """One message that an arrival gives rise to: the exact bytes and what the client needs to address them.
+
+    ``address`` (chart id, order id, destination...) is sealed with the body; it never leaves the store
+    but through the client.
+    """
+
+    kind: str
+    body: bytes
+    address: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """Something we owe a partner, as the outbox holds it.
+
+    ``queue`` and ``seq`` are its place; ``attempts`` counts the tries already recorded.
+    """
+
+    id: int
+    kind: str
+    queue: int
+    seq: int
+    attempts: int
+    body: bytes
+    address: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The partner has taken a message.
+
+    ``accepted`` is true where the partner will only later say what became of it. ``external_id`` is the
+    partner's own id for it. ``answer`` is kept sealed with the attempt.
+    """
+
+    status: int = 200
+    external_id: str = ""
+    answer: bytes = b""
+    accepted: bool = False
