@@ -43,7 +43,7 @@ $(STATE)/tmp:
 	@mkdir -p $@ $(STATE)/home
 
 demo: .venv ## everything on this machine with partners in miniature and sample traffic (CHECK=1, SAMPLES=0)
-	@$(AWAY) $(BIN)/python -m handoff.services demo
+	@$(AWAY) $(BIN)/python -m handoff.demo
 
 up: .venv ## the services without partners and samples, for building a lane
 	@exec $(BIN)/python -m handoff.services up

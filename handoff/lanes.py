@@ -1,9 +1,19 @@
 """What the commands must know of each lane: which kinds carry the whole state, what today's mapping makes.
 
-Asked for by name and imported when asked, so that a command starts without five lanes.
+Asked for by name and imported when asked, so that a command starts without five lanes. A lane's mapping is the
+one its runs use: ``assets.<lane>.sending.lane(settings)``.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from handoff.sent import apart
+
+if TYPE_CHECKING:
+    from resources.settings import Settings
+    from resources.store.values import Arrival
 
 #: Messages of one statement: long enough to be quick, short enough to hold no queue for long.
 CHUNK = 5_000
@@ -22,3 +32,54 @@ def full_state(lane: str) -> tuple[str, ...]:
 
         return tuple(FULL_STATE)
     return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a mapping makes of one message: its bytes, the head they stand under, the kind and the address."""
+
+    body: bytes
+    head: bytes = b""
+    kind: str = ""
+    address: tuple[tuple[str, str], ...] = ()
+
+
+class Today:
+    """A lane's mapping as it is deployed where the command runs."""
+
+    def __init__(self, lane: str, settings: "Settings") -> None:
+        from resources.settings import Settings
+
+        # Mapping needs no account at ReportStream; a lane that maps and sends nothing asks for none.
+        quiet = Settings({**settings.values, "REPORTSTREAM_TRANSPORT": "none"})
+        made = import_module(f"assets.{lane}.sending").lane(quiet)
+        self._lane: Any = made
+        self.batches = hasattr(made, "item")
+
+    def __call__(self, arrival: "Arrival", part: int) -> Made | None:
+        """One message of the arrival; None where today's mapping makes no such message.
+
+        Raises what the mapping raises where it cannot make any.
+        """
+        if self.batches:
+            head, items = apart(self._lane.join([self._lane.item(arrival)]))
+            return Made(items[0], head)
+        owed = self._lane.map(arrival)
+        if part >= len(owed):
+            return None
+        one = owed[part]
+        return Made(one.body, b"", one.kind, tuple(sorted(one.address.items())))
+
+
+def today(lane: str, settings: "Settings") -> Today | str:
+    """A lane's mapping, or why there is none to ask here."""
+    from resources.settings import SettingError
+
+    try:
+        return Today(lane, settings)
+    except SettingError as error:
+        return str(error)
+    except ModuleNotFoundError as error:
+        if error.name != f"assets.{lane}.sending":
+            raise
+        return f"{lane} has no mapping of messages"

@@ -1,0 +1,211 @@
+"""``make demo``: everything on this machine, with sample traffic, people played through the web, and a summary.
+
+With ``CHECK=1`` it waits until every lane is settled, prints one line a lane and stops; with ``SAMPLES=0`` it
+sends nothing. What the partners are is the sandbox's matter; it is reached by URL only.
+"""
+
+import argparse
+import functools
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from handoff import environment, services
+from handoff.supervisor import SupervisorError, tell
+from resources.store.connect import Connection, connect
+from resources.store.ids import first_id
+from resources.store.lanes import NUMBERS
+from resources.store.values import State
+
+#: How long a check may take once everything runs; it is far less where nothing is wrong.
+CHECK_SECONDS = 150.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where the demo plays: the settings of all services, and where they listen."""
+
+    settings: Mapping[str, str]
+    web: str
+    sandbox: str
+
+
+@dataclass(frozen=True)
+class Play:
+    """One lane's part: ``send`` its sample traffic, then what people do (through the web, as people do it)."""
+
+    lane: str
+    send: Callable[[Stage], None]
+    people: Callable[[Stage], None] = lambda stage: None
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a lane owed in this demo and what became of it."""
+
+    lane: str
+    received: int
+    delivered: int
+    waiting: int
+    failed: int
+
+    @property
+    def good(self) -> bool:
+        """Everything owed was delivered."""
+        return self.received > 0 and self.delivered == self.received
+
+    def __str__(self) -> str:
+        return f"{self.lane} {self.received} {self.delivered} {self.waiting} {self.failed}"
+
+
+def partners(settings: Mapping[str, str]) -> dict[str, str]:
+    """The settings that lead every lane to the sandbox, and make it quick; what is set already stays."""
+    number = environment.port(settings, "HANDOFF_SANDBOX_PORT")
+    sandbox = f"http://127.0.0.1:{number}"
+    demo = {
+        "HANDOFF_NOTICE_URLS": f"json://127.0.0.1:{number}/notices/",
+        "REPORTSTREAM_URL": f"{sandbox}/reportstream",
+        "REPORTSTREAM_FUNCTION_KEY": "demo",
+        "REPORTSTREAM_BATCH_WINDOW_SECONDS": "2",
+        "REPORTSTREAM_POLL_PLAN": "1,2,3,5",
+    }
+    return {**demo, **settings}
+
+
+def samples(lane: str, source: str, count: int, *, setting: str, batch: int = 1) -> Callable[[Stage], None]:
+    """Send so many sample events of a source through the lane's door."""
+
+    def send(stage: Stage) -> None:
+        value = stage.settings[setting].split(",")[0]
+        words = [sys.executable, "-m", "sandbox.samples", source, "--count", str(count), "--to", stage.web]
+        words += ["--token", value, "--batch", str(batch)]
+        done = subprocess.run(  # noqa: S603 - our own words
+            words, cwd=environment.ROOT, capture_output=True, text=True, timeout=60, check=False
+        )
+        if done.returncode != 0:
+            raise SupervisorError(f"the sample events of {lane} were not taken: {done.stderr.strip()[-300:]}")
+
+    return send
+
+
+PLAYS: Sequence[Play] = (
+    Play(
+        "reportstream",
+        samples("reportstream", "reportstream", 300, setting="HANDOFF_TOKENS_REPORTSTREAM", batch=50),
+    ),
+)
+
+
+def accounts(db: Connection, since: datetime) -> list[Account]:
+    """What each lane owes for what arrived since then."""
+    low = first_id(since)
+    found = []
+    for play in PLAYS:
+        number = NUMBERS[play.lane]
+        waiting = db.execute(
+            "SELECT count(*) FROM work WHERE lane < 100 AND lane %% 10 = %s AND arrival >= %s", [number, low]
+        ).fetchone()
+        ended: dict[int, int] = dict(
+            db.execute(
+                "SELECT state, count(*) FROM ended WHERE lane = %s AND arrival >= %s GROUP BY state",
+                [number, low],
+            ).fetchall()
+        )
+        still = (waiting[0] if waiting else 0) + ended.get(State.ACCEPTED, 0)
+        failed = ended.get(State.FAILED, 0) + ended.get(State.SET_ASIDE, 0)
+        # A newer state that went in its stead is a delivery too: nothing is owed any more.
+        delivered = ended.get(State.DELIVERED, 0) + ended.get(State.SUPERSEDED, 0)
+        found.append(
+            Account(
+                play.lane,
+                still + sum(ended.values()) - ended.get(State.ACCEPTED, 0),
+                delivered,
+                still,
+                failed,
+            )
+        )
+    return found
+
+
+def settle(stage: Stage, since: datetime, seconds: float) -> list[Account]:
+    """Wait until nothing waits any more, or the time is over."""
+    end = time.monotonic() + seconds
+    with connect(stage.settings["HANDOFF_DATABASE_URL"], "handoff demo") as db:
+        while True:
+            found = accounts(db, since)
+            if all(one.received and not one.waiting for one in found) or time.monotonic() > end:
+                return found
+            time.sleep(0.5)
+
+
+def play(stage: Stage) -> None:
+    """Send the sample traffic of every lane and play its people."""
+    for one in PLAYS:
+        tell(f"{one.lane}: sample traffic")
+        one.send(stage)
+    for one in PLAYS:
+        one.people(stage)
+
+
+def look_at(stage: Stage, settings: Mapping[str, str]) -> str:
+    """Where to look, and what for."""
+    dagster = environment.port(settings, "HANDOFF_DAGSTER_PORT")
+    secrets = environment.state_of(environment.ROOT) / "secrets.env"
+    return "\n".join(
+        (
+            "",
+            f"  Dagster       http://127.0.0.1:{dagster}/asset-groups   lanes, runs, checks, the ledger's calendar",
+            f"  Pages         {stage.web}/   sign in as operator, secretary, provider, clinician, administrator",
+            f"  Partners      {stage.sandbox}/_sandbox   what each of them has received",
+            f"  Secrets       {secrets}   senders' tokens, and HANDOFF_DEMO_PASSWORD",
+            "",
+            "  .venv/bin/handoff messages list          what waits, what went, what failed",
+            "  .venv/bin/handoff messages show ID       the life of one message",
+            "",
+            "Ctrl-C stops all of it.",
+        )
+    )
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the demo until Ctrl-C, or with CHECK=1 until every lane is settled."""
+    argparse.ArgumentParser(prog="make demo", description=main.__doc__).parse_args(words)
+    check, wanted = os.environ.get("CHECK") == "1", os.environ.get("SAMPLES") != "0"
+    try:
+        settings = partners(environment.load(make_secrets=True))
+        stage = Stage(
+            settings,
+            web=f"http://127.0.0.1:{environment.port(settings, 'HANDOFF_WEB_PORT')}",
+            sandbox=f"http://127.0.0.1:{environment.port(settings, 'HANDOFF_SANDBOX_PORT')}",
+        )
+        prepare = functools.partial(services.migrate, settings)
+        with services.running(services.for_demo(settings), settings, prepare=prepare):
+            since = datetime.now(UTC)
+            if wanted:
+                play(stage)
+            if check:
+                return _report(settle(stage, since, CHECK_SECONDS))
+            print(look_at(stage, settings), flush=True)
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        tell("Stopped.")
+    except (SupervisorError, *environment.FAULTS) as fault:
+        print(f"error: {fault}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _report(found: Sequence[Account]) -> int:
+    print("lane received delivered waiting failed")
+    for one in found:
+        print(one)
+    return 0 if all(one.good for one in found) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
