@@ -13,7 +13,9 @@ from tests.store.making import arrival
 
 def fill(database: Database, *names: str, queue: str = "q", kind: str = "changed", **content: object) -> None:
     database.receive(
-        arrival(database.sealer, name, queue=queue, kind=kind, body=json.dumps({"n": name, **content}).encode())
+        arrival(
+            database.sealer, name, queue=queue, kind=kind, body=json.dumps({"n": name, **content}).encode()
+        )
         for name in names
     )
 
@@ -162,7 +164,9 @@ def test_a_no_is_believed_only_after_the_settle_time_and_eats_no_attempt(databas
     assert database.rows("SELECT attempts, state FROM ended") == [(2, 2)]
 
 
-def test_where_a_partner_cannot_be_asked_it_is_sent_once_more_after_the_settle_time(database: Database) -> None:
+def test_where_a_partner_cannot_be_asked_it_is_sent_once_more_after_the_settle_time(
+    database: Database,
+) -> None:
     fill(database, "a")
     errors = iter([Unsure("MLLP far: no ACK")])
 
@@ -223,7 +227,11 @@ def test_the_parts_of_an_arrival_have_their_own_outcomes(database: Database) -> 
 
     far = FarEnd(send_=answer)
     drain(database, lane(far))
-    assert [(named(message), message.address["part"]) for message in far.sent] == [("a", "0"), ("a", "1"), ("b", "0")]
+    assert [(named(message), message.address["part"]) for message in far.sent] == [
+        ("a", "0"),
+        ("a", "1"),
+        ("b", "0"),
+    ]
     assert database.rows("SELECT part, state FROM ended ORDER BY arrival, part") == [(0, 2), (1, 3), (0, 2)]
 
 
@@ -242,7 +250,9 @@ def test_a_part_that_waits_does_not_resend_the_one_before(database: Database) ->
     assert states(database) == {"delivered": 2}
 
 
-def test_of_waiting_snapshots_only_the_newest_goes_and_a_creation_is_never_merged_away(database: Database) -> None:
+def test_of_waiting_snapshots_only_the_newest_goes_and_a_creation_is_never_merged_away(
+    database: Database,
+) -> None:
     fill(database, "born", kind="created")
     fill(database, "s1", "s2", "s3", kind="changed")
     far = FarEnd()

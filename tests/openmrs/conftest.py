@@ -1,7 +1,6 @@
 """A parent and two children on a free port, empty, with a feed that publishes at once."""
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,9 +10,8 @@ import pytest
 
 from sandbox.openmrs import servers
 from sandbox.running import sandbox_thread
+from tests.conftest import case_folders as places
 from tests.openmrs.clinic import Clinic
-
-ROOT = Path(__file__).parents[2]
 
 Open = Callable[..., Clinic]
 
@@ -46,7 +44,5 @@ def clinic(open_clinic: Open) -> Clinic:
 
 
 def case_folders(pattern: str) -> list[Path]:
-    """Folders of case files that fit, in ``HANDOFF_CASES`` and in the clone's own samples."""
-    given = Path(os.environ.get("HANDOFF_CASES") or ROOT.parent / "shared" / "data")
-    places = [given / "openmrs", ROOT / "tests" / "samples" / "openmrs"]
-    return [found for place in places for found in sorted(place.glob(pattern))]
+    """The case files of this lane that fit."""
+    return [found for place in places() for found in sorted((place / "openmrs").glob(pattern))]

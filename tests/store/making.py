@@ -6,7 +6,13 @@ from resources.store.seal import Sealer
 
 
 def arrival(
-    sealer: Sealer, name: str, *, queue: str = "", body: bytes = b"{}", lane: str = "elation", kind: str = "changed"
+    sealer: Sealer,
+    name: str,
+    *,
+    queue: str = "",
+    body: bytes = b"{}",
+    lane: str = "elation",
+    kind: str = "changed",
 ) -> Incoming:
     """One arrival of a lane of queues; ``queue`` is its subject, by default its own name."""
     return Incoming(
@@ -30,5 +36,7 @@ def event(sealer: Sealer, name: str, *, prior: str | None = None, body: bytes = 
         digest=sealer.digest(body),
         body=body,
         rooted=True,
-        prior=Prior(name=sealer.name(lane, prior), lineage=sealer.blind("queue", lane, prior)) if prior else None,
+        prior=Prior(name=sealer.name(lane, prior), lineage=sealer.blind("queue", lane, prior))
+        if prior
+        else None,
     )

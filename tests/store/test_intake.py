@@ -63,7 +63,9 @@ def test_many_senders_at_once_leave_no_gap_and_no_double(database: Database) -> 
 def test_a_correction_follows_its_original(database: Database) -> None:
     database.receive([event(database.sealer, "o"), event(database.sealer, "c", prior="o")])
     database.receive([event(database.sealer, "cc", prior="c")])
-    assert database.rows("SELECT count(DISTINCT queue), array_agg(seq ORDER BY seq) FROM work") == [(1, [0, 1, 2])]
+    assert database.rows("SELECT count(DISTINCT queue), array_agg(seq ORDER BY seq) FROM work") == [
+        (1, [0, 1, 2])
+    ]
     assert database.one("SELECT ready_at <= now() FROM queue") is True
 
 
