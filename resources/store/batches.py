@@ -54,7 +54,7 @@ WITH r AS MATERIALIZED (
     SELECT key FROM queue
      WHERE lane = %(track)s AND lease IS NULL AND ready_at < 'infinity' AND ready_at <= now()
      ORDER BY ready_at LIMIT %(most)s FOR UPDATE SKIP LOCKED),
-u AS (UPDATE queue SET lease = %(lease)s FROM r WHERE queue.key = r.key RETURNING queue.key)
+u AS (UPDATE queue SET lease = %(lease)s WHERE key = ANY(ARRAY(SELECT key FROM r)) RETURNING key)
 SELECT u.key, w.seq, w.part, w.arrival, w.attempts, w.flag, i.kind, i.body
   FROM u
   LEFT JOIN LATERAL (SELECT * FROM work WHERE work.queue = u.key ORDER BY seq, part LIMIT 1) AS w ON true
@@ -98,17 +98,21 @@ async def members_of(db: AsyncConnection, batch: Batch) -> list[Member]:
     ]
 
 
-async def make(db: AsyncConnection, batch: Batch, drain: int) -> None:
-    """Write a batch down with its queue, leased by the drain that made it."""
-    await db.execute(
+async def make(db: AsyncConnection, batch: Batch, drain: int) -> bool:
+    """Write a batch down with its queue, leased by the drain that made it.
+
+    False, and nothing is written, when its members are no longer held for it: another drain has them.
+    """
+    cursor = await db.execute(
         """
-        WITH b AS (INSERT INTO batch (id, lane, destination, queue, lease, parent, payload, part, members, digest,
-                                      body)
-                   VALUES (%(id)s, %(track)s, %(destination)s, %(queue)s, %(lease)s, %(parent)s, %(payload)s,
-                           %(part)s, %(members)b, %(digest)s, %(body)b)),
+        WITH held AS MATERIALIZED (
+            SELECT 1 WHERE (SELECT count(*) FROM queue WHERE queue.lease = %(lease)s) >= %(count)s),
+        b AS (INSERT INTO batch (id, lane, destination, queue, lease, parent, payload, part, members, digest, body)
+              SELECT %(id)s, %(track)s, %(destination)s, %(queue)s, %(lease)s, %(parent)s, %(payload)s, %(part)s,
+                     %(members)b, %(digest)s, %(body)b FROM held),
         q AS (INSERT INTO queue (key, lane, last_seq, ready_at, lease)
-              VALUES (%(queue)s, %(track)s, 1, now(), %(drain)s))
-        INSERT INTO work (queue, seq, part, lane, arrival) VALUES (%(queue)s, 1, 0, %(track)s, %(id)s)
+              SELECT %(queue)s, %(track)s, 1, now(), %(drain)s FROM held)
+        INSERT INTO work (queue, seq, part, lane, arrival) SELECT %(queue)s, 1, 0, %(track)s, %(id)s FROM held
         """,
         {
             "id": batch.id,
@@ -123,8 +127,10 @@ async def make(db: AsyncConnection, batch: Batch, drain: int) -> None:
             "digest": batch.digest,
             "body": batch.body,
             "drain": drain,
+            "count": len(batch.members),
         },
     )
+    return cursor.rowcount == 1
 
 
 _READ = """

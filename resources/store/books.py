@@ -86,7 +86,8 @@ ok AS MATERIALIZED (SELECT d.* FROM d JOIN queue AS q ON q.key = d.queue AND q.l
 gone AS (DELETE FROM work AS w USING ok
           WHERE w.queue = ok.queue AND w.seq = ok.seq AND w.part = ok.part AND ok.state IS NOT NULL),
 kept AS (UPDATE work AS w SET attempts = ok.attempts,
-                unsure_at = CASE WHEN ok.unsure THEN coalesce(w.unsure_at, now()) END
+                -- sent once more without a trustworthy answer: the settle time starts anew
+                unsure_at = CASE WHEN ok.outcome = 3 THEN now() WHEN ok.unsure THEN coalesce(w.unsure_at, now()) END
            FROM ok WHERE w.queue = ok.queue AND w.seq = ok.seq AND w.part = ok.part AND ok.state IS NULL),
 done AS (INSERT INTO ended (arrival, part, lane, state, version, queue, seq, attempts, by_id, reason)
          SELECT arrival, part, track %% 10, state, version, queue, seq, attempts, by_id, reason
@@ -104,8 +105,8 @@ SELECT count(*) FROM ok
 """
 
 
-async def store(db: AsyncConnection, lease: int, stored: Sequence[Stored]) -> None:
-    """Put the bytes into the outbox; nothing is written for a queue that is no longer ours."""
+async def store(db: AsyncConnection, lease: int, stored: Sequence[Stored]) -> int:
+    """Put the bytes into the outbox; return how many: none is written for a queue that is no longer ours."""
     columns = [
         [one.queue for one in stored],
         [one.seq for one in stored],
@@ -119,7 +120,8 @@ async def store(db: AsyncConnection, lease: int, stored: Sequence[Stored]) -> No
         [one.reference for one in stored],
         [one.new for one in stored],
     ]
-    await db.execute(_STORE, [*columns, lease])
+    cursor = await db.execute(_STORE, [*columns, lease])
+    return cursor.rowcount
 
 
 async def settle(db: AsyncConnection, lease: int, settled: Sequence[Settled], *, drain: int) -> int:

@@ -45,7 +45,7 @@ WITH r AS MATERIALIZED (
     SELECT key FROM queue
      WHERE lane = %(track)s AND lease IS NULL AND ready_at < 'infinity' AND ready_at <= now() {one}
      ORDER BY ready_at LIMIT %(queues)s FOR UPDATE SKIP LOCKED),
-u AS (UPDATE queue SET lease = %(lease)s FROM r WHERE queue.key = r.key RETURNING queue.key)
+u AS (UPDATE queue SET lease = %(lease)s WHERE key = ANY(ARRAY(SELECT key FROM r)) RETURNING key)
 SELECT u.key, w.seq, w.part, w.arrival, w.version, w.attempts,
        extract(epoch FROM now() - w.unsure_at)::float8, w.flag, o.id IS NOT NULL,
        coalesce(o.kind, i.kind), coalesce(o.body, i.body)

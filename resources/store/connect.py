@@ -28,7 +28,11 @@ def _options(name: str) -> dict[str, Any]:
         "application_name": name,
         "options": "-c search_path=handoff",
         "connect_timeout": 10,
-        "keepalives_idle": 30,
+        # a machine that is cut off must learn it before its leases have gone to another
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 20_000,
     }
 
 

@@ -37,11 +37,18 @@ class Standing:
 
 
 async def register(db: AsyncConnection, lane: int, run_id: str, code: str) -> int:
-    """Enter this run as a drain of the lane and hold its lock on this connection; return its lease."""
+    """Enter this run as a drain of the lane and hold its lock on this connection; return its lease.
+
+    Whoever asked for it has been answered: should it die at once, the next may be asked for at once.
+    """
     lease = (secrets.randbits(41) | 1) << 20
     await db.execute("SELECT pg_advisory_lock(77, %s)", [(lease >> 20) & 0x7FFFFFFF])
     await db.execute(
-        "INSERT INTO drain (lease, lane, run_id, code) VALUES (%s, %s, %s, %s)", [lease, lane, run_id, code]
+        """
+        WITH answered AS (UPDATE lane SET asked_at = '-infinity' WHERE number = %(lane)s)
+        INSERT INTO drain (lease, lane, run_id, code) VALUES (%(lease)s, %(lane)s, %(run)s, %(code)s)
+        """,
+        {"lease": lease, "lane": lane, "run": run_id, "code": code},
     )
     return lease
 
@@ -75,9 +82,14 @@ async def take_over(db: AsyncConnection, lane: int, lease: int) -> int:
             UPDATE drain SET ended_at = now(), how = 'taken over'
              WHERE lane = %(lane)s AND lease <> %(lease)s AND ended_at IS NULL AND NOT {_ALIVE}
             RETURNING lease),
+        -- one that was cut off or suspended may have leased more before it learnt that it was taken over
+        gone AS (
+            SELECT lease FROM dead UNION ALL
+            SELECT lease FROM drain WHERE lane = %(lane)s AND lease <> %(lease)s AND how = 'taken over'
+               AND ended_at > now() - interval '1 hour'),
         left_behind AS MATERIALIZED (
-            SELECT q.key FROM queue AS q JOIN dead ON q.lease >= dead.lease AND q.lease < dead.lease + {LEASES}
-             WHERE q.lease = dead.lease
+            SELECT q.key FROM queue AS q JOIN gone ON q.lease >= gone.lease AND q.lease < gone.lease + {LEASES}
+             WHERE q.lease = gone.lease
                 OR NOT EXISTS (SELECT 1 FROM batch WHERE batch.lease = q.lease AND batch.state = 0)
              ORDER BY q.key FOR UPDATE OF q),
         heads AS MATERIALIZED (
@@ -85,7 +97,7 @@ async def take_over(db: AsyncConnection, lane: int, lease: int) -> int:
                 SELECT w.queue, w.seq, w.part, w.arrival, w.version FROM work AS w
                  WHERE w.queue = b.key ORDER BY w.seq, w.part LIMIT 1) AS h),
         doubtful AS (
-            UPDATE work AS w SET unsure_at = coalesce(w.unsure_at, now()) FROM heads AS h
+            UPDATE work AS w SET unsure_at = now() FROM heads AS h
              WHERE w.queue = h.queue AND w.seq = h.seq AND w.part = h.part
                AND (EXISTS (SELECT 1 FROM outbox AS o WHERE o.id = h.arrival + h.part AND o.version = h.version)
                     OR EXISTS (SELECT 1 FROM batch AS b WHERE b.id = h.arrival))),

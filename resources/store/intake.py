@@ -112,6 +112,8 @@ class Intake:
     FULL = 20_000
     #: Rows of one statement: several requests share it, a large request has one of its own.
     TOGETHER = 512
+    #: Seconds after which a statement is given up: a server that hangs must not hold the senders for ever.
+    PATIENCE = 15.0
 
     def __init__(self, url: str, sealer: Sealer, *, original_wait: float = 3600.0) -> None:
         self._url = url
@@ -159,8 +161,9 @@ class Intake:
                 self._wake.clear()
                 continue
             try:
-                answers = await self._write(requests)
-            except Away as error:
+                async with asyncio.timeout(self.PATIENCE):
+                    answers = await self._write(requests)
+            except (*Away, TimeoutError) as error:
                 await self._lose_connection()
                 _fail(requests, StoreAway(type(error).__name__))
             except Exception as error:  # the writer outlives whatever one request brings

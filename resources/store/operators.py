@@ -54,11 +54,14 @@ WITH e AS MATERIALIZED (
       JOIN ended AS e USING (arrival, part)
      WHERE e.state = ANY(%(states)s::smallint[])),
 q AS MATERIALIZED (
-    SELECT key, last_seq, lane AS track FROM queue WHERE key IN (SELECT queue FROM e) ORDER BY key FOR UPDATE),
+    SELECT key, last_seq, lane AS track, lease FROM queue WHERE key IN (SELECT queue FROM e) ORDER BY key FOR UPDATE),
 p AS MATERIALIZED (
     SELECT e.*, q.last_seq, q.track,
-           (SELECT count(DISTINCT w.seq) FROM work AS w WHERE w.queue = e.queue AND w.seq > e.seq)
-             < q.last_seq - e.seq AS overtaken,
+           -- what a run has in hand goes first, and that run must see that there is more
+           q.lease IS NOT NULL
+             OR (SELECT count(DISTINCT w.seq) FROM work AS w WHERE w.queue = e.queue AND w.seq > e.seq)
+                < q.last_seq - e.seq AS overtaken,
+           q.last_seq > e.seq AND
            coalesce((SELECT kind FROM outbox AS o WHERE o.id = e.arrival + e.part AND o.version = e.version),
                     (SELECT kind FROM inbox AS i WHERE i.id = e.arrival)) = ANY(%(full_state)s::text[]) AS full_state
       FROM e JOIN q ON q.key = e.queue),
@@ -76,7 +79,7 @@ w AS (
     INSERT INTO work (queue, seq, part, lane, arrival, version, attempts, unsure_at)
     SELECT p.queue, CASE WHEN late.nth IS NULL THEN p.seq ELSE p.last_seq + late.nth END, p.part, p.track, p.arrival,
            -- refused: mapped anew; the same bytes again otherwise
-           p.version + (p.state = %(set_aside)s OR p.last_outcome = %(refused)s)::int, 0,
+           p.version + (p.state = %(set_aside)s OR coalesce(p.last_outcome = %(refused)s, false))::int, 0,
            CASE WHEN p.last_outcome IN (%(unsure)s, %(not_found)s) THEN now() END
       FROM p LEFT JOIN late USING (arrival, part) WHERE NOT (p.overtaken AND p.full_state)
     RETURNING queue),

@@ -78,6 +78,14 @@ async def away(db: AsyncConnection, lane: int, reason: str) -> bool:
     return bool(row[0])
 
 
+async def no_probe(db: AsyncConnection, lane: int) -> None:
+    """There was nothing to probe with: whatever is due next may be the probe."""
+    await db.execute(
+        "UPDATE lane SET away_until = now() + %s * interval '1 s' WHERE number = %s AND away_since IS NOT NULL",
+        [PROBES[0], lane],
+    )
+
+
 async def back(db: AsyncConnection, lane: int) -> None:
     """The partner answers again."""
     await db.execute(

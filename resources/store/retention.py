@@ -40,7 +40,7 @@ def retire(owner_url: str, days: int, today: date | None = None) -> Retired:
                 kept.append(f"{month:%Y-%m}: {why}")
                 continue
             dropped += _drop(db, month)
-        _forget(db, last)
+        _forget(db, last, days)
     return Retired(dropped, tuple(kept))
 
 
@@ -79,24 +79,37 @@ def _drop(db: Connection, month: date) -> int:
     return dropped
 
 
-def _forget(db: Connection, last: date) -> None:
-    """Delete, in small steps, names and queues that nothing refers to any more."""
+#: A queue goes with the last name that pointed to it, unless something in it is still to be done or looked at.
+_NAMES_AND_QUEUES = """
+WITH gone AS (
+    DELETE FROM seen WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM seen WHERE arrival < %(before)s AND lane <> ALL(%(keep)s::smallint[]) LIMIT 10000))
+    RETURNING lane, lineage),
+queues AS (
+    DELETE FROM queue AS q USING (SELECT DISTINCT lane, lineage FROM gone) AS g
+     WHERE q.key = g.lineage AND q.ready_at = 'infinity' AND q.lease IS NULL AND q.hold IS NULL
+       AND NOT EXISTS (SELECT 1 FROM work AS w WHERE w.queue = q.key)
+       AND NOT EXISTS (SELECT 1 FROM ended AS e WHERE e.lane = g.lane AND e.state IN (1, 3, 7) AND e.queue = q.key))
+SELECT count(*) FROM gone
+"""
+
+_OTHERS = (
+    "DELETE FROM conflict WHERE id = ANY(ARRAY(SELECT id FROM conflict WHERE id < %(before)s LIMIT 10000))",
+    "DELETE FROM remark WHERE ctid = ANY(ARRAY(SELECT ctid FROM remark WHERE message < %(before)s LIMIT 10000))",
+    """
+    DELETE FROM drain WHERE lease = ANY(ARRAY(
+        SELECT lease FROM drain WHERE ended_at < now() - %(days)s * interval '1 day' LIMIT 10000))
+    """,
+)
+
+
+def _forget(db: Connection, last: date, days: int) -> None:
+    """Delete, in small steps, names, queues and remarks whose time is past."""
     before = first_id(datetime(last.year, last.month, last.day, tzinfo=UTC))
-    keep = [NUMBERS[lane] for lane in FOR_EVER]
-    for statement in (
-        """
-        DELETE FROM seen WHERE ctid = ANY(ARRAY(
-            SELECT ctid FROM seen WHERE arrival < %(before)s AND lane <> ALL(%(keep)s) LIMIT 10000))
-        """,
-        "DELETE FROM conflict WHERE id = ANY(ARRAY(SELECT id FROM conflict WHERE id < %(before)s LIMIT 10000))",
-        """
-        DELETE FROM remark WHERE ctid = ANY(ARRAY(
-            SELECT ctid FROM remark WHERE message < %(before)s LIMIT 10000))
-        """,
-        """
-        DELETE FROM drain WHERE lease = ANY(ARRAY(
-            SELECT lease FROM drain WHERE ended_at < now() - interval '400 days' LIMIT 10000))
-        """,
-    ):
-        while db.execute(statement, {"before": before, "keep": keep}).rowcount == 10_000:
+    values = {"before": before, "keep": [NUMBERS[lane] for lane in FOR_EVER], "days": days}
+    counted: Any = (10_000,)
+    while counted[0] == 10_000:
+        counted = db.execute(_NAMES_AND_QUEUES, values).fetchone()
+    for statement in _OTHERS:
+        while db.execute(statement, values).rowcount == 10_000:
             pass

@@ -5,7 +5,7 @@ not change tables, nor change or delete what is evidence; ``handoff_sender`` is 
 events over by SQL.
 """
 
-from alembic import op
+from resources.store.migrations import run
 
 revision = "0001"
 down_revision = None
@@ -179,6 +179,7 @@ CREATE TABLE drain (
     how        text
 );
 CREATE INDEX drain_live ON drain (lane) WHERE ended_at IS NULL;
+CREATE INDEX drain_taken_over ON drain (lane, ended_at) WHERE how = 'taken over';
 
 -- What people did, with name and reason. Append only.
 CREATE TABLE audit (
@@ -257,7 +258,6 @@ GRANT EXECUTE ON FUNCTION log_access TO handoff_app;
 
 
 def upgrade() -> None:
-    run = op.get_bind().exec_driver_sql  # plain SQL: a colon is a colon
     run(SCHEMA)
     for number, name in enumerate(LANES, start=1):
         run(f"INSERT INTO lane (number, name) VALUES ({number}, '{name}')")

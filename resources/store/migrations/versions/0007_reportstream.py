@@ -1,6 +1,6 @@
 """What reportstream adds to the store."""
 
-from alembic import op
+from resources.store.migrations import run
 
 revision = "0007"
 down_revision = "0006"
@@ -10,4 +10,4 @@ SCHEMA = """
 
 
 def upgrade() -> None:
-    op.get_bind().exec_driver_sql(SCHEMA)
+    run(SCHEMA)

@@ -1,0 +1,73 @@
+"""What stands at a partner by what was last delivered, so that a message that says the same needs no call.
+
+Written in the transaction of the outcome and fenced by the lease as it is. Whatever leaves a doubt (a try that
+was not confirmed, a person who skips or sends again) forgets: an unneeded call is harmless, a missing one is not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from resources.store.connect import AsyncConnection, Connection
+
+#: Every aspect of a queue.
+ALL = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stands:
+    """What a message has left behind; without ``digest`` nothing is certain any more of this aspect."""
+
+    queue: int
+    aspect: str
+    digest: int | None
+    message: int
+
+
+_NOTE = """
+WITH d AS MATERIALIZED (
+    SELECT * FROM unnest(%b::bigint[], %b::text[], %b::bigint[], %b::bigint[]) AS t(queue, aspect, digest, message)),
+ok AS MATERIALIZED (SELECT d.* FROM d JOIN queue AS q ON q.key = d.queue AND q.lease = %s),
+gone AS (DELETE FROM standing AS s USING ok
+          WHERE s.queue = ok.queue AND ok.digest IS NULL AND ok.aspect IN ('', s.aspect))
+INSERT INTO standing AS s (queue, aspect, digest, message)
+SELECT queue, aspect, digest, message FROM ok WHERE digest IS NOT NULL ORDER BY queue, aspect
+    ON CONFLICT (queue, aspect) DO UPDATE SET digest = EXCLUDED.digest, message = EXCLUDED.message
+"""
+
+
+async def note(db: AsyncConnection, lease: int, left: Sequence[Stands]) -> None:
+    """Remember what was left behind in queues that are ours."""
+    columns = [
+        [one.queue for one in left],
+        [one.aspect for one in left],
+        [one.digest for one in left],
+        [one.message for one in left],
+    ]
+    await db.execute(_NOTE, [*columns, lease])
+
+
+async def of(db: AsyncConnection, queues: Sequence[int]) -> dict[tuple[int, str], tuple[int, int]]:
+    """By queue and aspect: the digest, and the message that brought it there."""
+    async with db.cursor(binary=True) as cursor:
+        await cursor.execute(
+            "SELECT queue, aspect, digest, message FROM standing WHERE queue = ANY(%b::bigint[])",
+            [list(queues)],
+        )
+        return {(queue, aspect): (digest, by) for queue, aspect, digest, by in await cursor.fetchall()}
+
+
+def forget(db: Connection, messages: Sequence[int]) -> None:
+    """A person has put these in doubt: what stands in their queues is no longer certain."""
+    db.execute(
+        """
+        DELETE FROM standing WHERE queue IN (
+            SELECT queue FROM ended AS e JOIN unnest(%(messages)s::bigint[]) AS m ON e.arrival = m & -8
+            UNION SELECT queue FROM work AS w JOIN unnest(%(messages)s::bigint[]) AS m ON w.arrival = m & -8)
+        """,
+        {"messages": list(messages)},
+    )
+
+
+def forget_lane(db: Connection, lane: int) -> None:
+    """The store was restored from a backup: what was delivered since is not in it."""
+    db.execute("DELETE FROM standing WHERE queue IN (SELECT key FROM queue WHERE lane %% 10 = %s)", [lane])
