@@ -12,8 +12,8 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 
 from assets.drain.figures import Figures
-from assets.drain.frame import TakenOver
 from assets.drain.run import Ended
+from assets.drain.writing import TakenOver
 from resources.notices import Notices
 from resources.settings import Settings
 from resources.store import days, incidents, operators

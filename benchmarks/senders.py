@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import cast
 from urllib.parse import urlsplit
 
 import uvloop
@@ -38,27 +39,32 @@ def request(url: str, body: bytes, token: str) -> bytes:
 
 
 class _Connection(asyncio.Protocol):
-    """Sends the next request when the last one has been answered (answers here fit in one segment)."""
+    """Sends the next request when the last one has been answered."""
 
     def __init__(self, requests: Iterator[bytes], done: asyncio.Future[None], status: bytes) -> None:
-        self._requests, self._done, self._status = requests, done, b"HTTP/1.1 " + status
+        self._requests, self.done, self._status = requests, done, b"HTTP/1.1 " + status
+        self._answer = b""
         self.good = self.other = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one, but does not inherit from it
         self._next()
 
     def data_received(self, data: bytes) -> None:
-        if data.startswith(self._status):
+        self._answer += data
+        head, end, body = self._answer.partition(b"\r\n\r\n")
+        if not end or len(body) < _length(head):
+            return
+        if head.startswith(self._status):
             self.good += 1
         else:
             self.other += 1
+        self._answer = b""
         self._next()
 
     def connection_lost(self, error: Exception | None) -> None:
-        if not self._done.done():
-            self._done.set_result(None)
+        if not self.done.done():
+            self.done.set_result(None)
 
     def _next(self) -> None:
         following = next(self._requests, None)
@@ -68,22 +74,22 @@ class _Connection(asyncio.Protocol):
             self._transport.write(following)
 
 
+def _length(head: bytes) -> int:
+    after = head.lower().partition(b"content-length:")[2]
+    return int(after.partition(b"\r\n")[0] or 0)
+
+
 async def _send(url: str, requests: Sequence[bytes], connections: int, status: int) -> Sent:
     loop = asyncio.get_running_loop()
     parts = urlsplit(url)
     left = iter(requests)
+    senders = [_Connection(left, loop.create_future(), str(status).encode()) for _ in range(connections)]
     began = perf_counter()
-    done = [loop.create_future() for _ in range(connections)]
-    made = [
-        await loop.create_connection(
-            lambda one=one: _Connection(left, one, str(status).encode()), parts.hostname, parts.port
-        )
-        for one in done
-    ]
-    await asyncio.gather(*done)
+    for sender in senders:
+        await loop.create_connection(lambda: sender, parts.hostname or "", parts.port or 80)  # noqa: B023
+    await asyncio.gather(*(sender.done for sender in senders))
     seconds = perf_counter() - began
-    protocols = [protocol for _, protocol in made]
-    return Sent(sum(one.good for one in protocols), sum(one.other for one in protocols), seconds)
+    return Sent(sum(one.good for one in senders), sum(one.other for one in senders), seconds)
 
 
 def send(url: str, requests: Sequence[bytes], connections: int, status: int = 202) -> Sent:

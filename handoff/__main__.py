@@ -96,13 +96,15 @@ def _sentence(error: Exception) -> str | None:
     from psycopg import OperationalError, errors
     from sqlalchemy.exc import DBAPIError
 
+    from resources.sealing_keys import KeyFileError
     from resources.settings import SettingError
     from resources.store.operators import NotPossible
     from resources.store.seal import KeyMissing, Unreadable
 
     if isinstance(error, DBAPIError) and isinstance(error.orig, Exception):
         error = error.orig
-    if isinstance(error, (command.Fault, SettingError, NotPossible, KeyMissing, Unreadable, *FAULTS)):
+    safe = (command.Fault, SettingError, NotPossible, KeyMissing, Unreadable, KeyFileError, *FAULTS)
+    if isinstance(error, safe):
         return str(error)
     if isinstance(error, errors.UndefinedTable | errors.UndefinedColumn | errors.InvalidSchemaName):
         return "the store's tables are missing or old: run `handoff migrate`"

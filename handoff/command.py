@@ -5,6 +5,7 @@ standard error. Exit codes: 0 done, 1 not possible or not all of it, 2 wrong wor
 """
 
 import argparse
+import getpass
 import re
 import sys
 from collections.abc import Iterator
@@ -115,6 +116,14 @@ def who(arguments: argparse.Namespace) -> "Who":
     from resources.store.operators import Who
 
     return Who(arguments.by or "", arguments.reason or "")
+
+
+def account() -> str:
+    """The name of the account that runs the command."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise Fault("this account has no name: say who you are with --by NAME") from None
 
 
 def iso(moment: datetime | None) -> str | None:

@@ -4,7 +4,7 @@ Asked for by name and imported when asked, so that a command starts without five
 one its runs use: ``assets.<lane>.sending.lane(settings)``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from handoff.sent import apart
 
 if TYPE_CHECKING:
+    from assets.code_tables import CodeTable
     from resources.settings import Settings
+    from resources.store.connect import Connection
     from resources.store.values import Arrival
 
 #: Messages of one statement: long enough to be quick, short enough to hold no queue for long.
@@ -71,11 +73,14 @@ class Today:
         return Made(one.body, b"", one.kind, tuple(sorted(one.address.items())))
 
 
-def today(lane: str, settings: "Settings") -> Today | str:
-    """A lane's mapping, or why there is none to ask here."""
+def today(lane: str, settings: "Settings", db: "Connection") -> Today | str:
+    """A lane's mapping with the code tables in force, or why there is none to ask here."""
+    from assets import code_tables
     from resources.settings import SettingError
+    from resources.store.code_tables import in_force
 
     try:
+        code_tables.use(loadable(lane), in_force(db, lane))
         return Today(lane, settings)
     except SettingError as error:
         return str(error)
@@ -83,3 +88,15 @@ def today(lane: str, settings: "Settings") -> Today | str:
         if error.name != f"assets.{lane}.sending":
             raise
         return f"{lane} has no mapping of messages"
+
+
+def loadable(lane: str) -> "Mapping[str, CodeTable]":
+    """The code tables of a lane that an installation may renew."""
+    name = f"assets.{lane}.tables.loadable"
+    try:
+        found: Mapping[str, CodeTable] = import_module(name).TABLES
+    except ModuleNotFoundError as error:
+        if error.name not in (name, f"assets.{lane}.tables"):
+            raise
+        return {}
+    return found

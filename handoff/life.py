@@ -6,7 +6,6 @@ stands in the access log before the first byte is read.
 
 import argparse
 import base64
-import getpass
 import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -39,7 +38,7 @@ def show(arguments: argparse.Namespace) -> int:
         if arguments.content:
             lookup.log_access(
                 db,
-                who=arguments.by or _account(),
+                who=arguments.by or command.account(),
                 role="command",
                 what="content of a message",
                 subject=life.found.id,
@@ -51,13 +50,6 @@ def show(arguments: argparse.Namespace) -> int:
     else:
         _print_life(shown)
     return command.DONE
-
-
-def _account() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        raise command.Fault("this account has no name: say who looks with --by NAME") from None
 
 
 def _attempt(one: Any) -> dict[str, Any]:

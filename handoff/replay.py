@@ -36,7 +36,7 @@ examples:
   handoff replay --lane elation --from 2026-03-01 --to 2026-03-01 --dry-run
   handoff replay --lane elation --from 3h --by Katie --reason "Elation's outage is over"
   handoff replay --lane reportstream --from 2026-03-01T08:00 --to 2026-03-01T09:30 --state delivered --dry-run
-  handoff replay --lane reportstream --after-restore --by Katie --reason "restored the backup of 02:00"
+  handoff replay --after-restore --by Katie --reason "restored the backup of 02:00"
 """
 
 #: More rows than this are no table any more; ``--json`` prints all.
@@ -46,7 +46,7 @@ ROWS = 200
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which messages, and whether only to look."""
     parser.epilog = EXAMPLES
-    parser.add_argument("--lane", choices=LANES, required=True)
+    parser.add_argument("--lane", choices=LANES, help="required; after a restore every lane if none is named")
     parser.add_argument(
         "--from", dest="start", type=command.start, metavar="TIME", help="first arrival: a day, a moment, 2h"
     )
@@ -86,6 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
         from handoff import restored
 
         return restored.run(arguments)
+    if arguments.lane is None:
+        raise command.Fault(f"say which lane with --lane: {', '.join(LANES)}")
     if arguments.start is None:
         raise command.Fault(
             "say which arrivals with --from and --to, such as --from 2026-03-01 --to 2026-03-01"
@@ -120,14 +122,16 @@ def _replay(db: "Connection", settings: "Settings", arguments: argparse.Namespac
 
     lane: str = arguments.lane
     states = [State[name.upper()] for name in arguments.state or ("failed", "set_aside")]
-    mapping = lanes.today(lane, settings)
+    mapping = lanes.today(lane, settings, db)
     if isinstance(mapping, str):
         command.tell(f"not compared with today's mapping: {mapping}")
     judge, tally, shown = Judge(db, settings, mapping), Tally(), _Shown(arguments)
     low, high = first_id(arguments.start), first_id(arguments.end or datetime.now(UTC))
     for some in past.past(db, NUMBERS[lane], low, high, states, most=lanes.CHUNK):
         verdicts = judge.verdicts(some)
-        going = [one.past for one in verdicts if one.goes or arguments.unchanged]
+        if arguments.unchanged:
+            verdicts = [one.insisted() for one in verdicts]
+        going = [one.past for one in verdicts if one.goes]
         tally.stayed += len(verdicts) - len(going)
         tally.add(_put_back(db, [one.message for one in going], arguments, states))
         if lane == "reportstream":
@@ -153,13 +157,14 @@ def _put_back(
 
 
 def _summary(tally: Tally, lane: str, *, dry: bool) -> str:
-    would, will = ("would wait", "would see") if dry else ("wait", "will see")
-    parts = [f"{tally.waiting} messages {would} again"]
+    waits = "waits" if tally.waiting == 1 else "wait"
+    would, will = ("would wait", "would see") if dry else (waits, "will see")
+    parts = [f"{tally.waiting} message{'s' * (tally.waiting != 1)} {would} again"]
     if tally.superseded:
         parts.append(f"{tally.superseded} superseded by a newer state")
     if tally.stayed:
         parts.append(f"{tally.stayed} stay as they are")
-    if lane == "reportstream":
+    if lane == "reportstream" and (dry or tally.twice):
         parts.append(f"the health departments {will} {tally.twice} results twice")
     return "; ".join(parts)
 
@@ -178,7 +183,8 @@ class _Shown:
         for one in verdicts:
             if self._arguments.content:
                 self._log(db, one)
-            self._places.update(difference.place for difference in one.differs or ())
+            if self._arguments.dry_run:
+                self._places.update(difference.place for difference in one.differs or ())
             if self._arguments.json:
                 print(json.dumps(self._line(one), ensure_ascii=False))
             elif self._arguments.dry_run or not one.goes:
@@ -214,7 +220,7 @@ class _Shown:
         if len(self._rows) == ROWS:
             self._more += 1
             return
-        if one.differs is None:
+        if one.why or one.differs is None:
             places = one.why or "nothing to compare with"
         elif self._arguments.content:
             places = "; ".join(f"{d.place}: {d.before!r} now {d.after!r}" for d in one.differs)

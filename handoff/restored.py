@@ -5,33 +5,49 @@ sends. What arrived after the backup is not in it: its senders send it again.
 """
 
 import argparse
+from typing import TYPE_CHECKING
 
 from handoff import command
+
+if TYPE_CHECKING:
+    from resources.store.connect import Connection
 
 #: Lanes whose partner takes many messages in one request and can be asked about the request only.
 BATCHES = ("reportstream",)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Count what is in doubt, or mark it."""
-    from resources.store import drains, operators, past
+    """Count what is in doubt, or mark it: in one lane, or in all."""
+    from resources.store import drains
     from resources.store.lanes import NUMBERS
 
-    lane = NUMBERS[arguments.lane]
+    lanes = [arguments.lane] if arguments.lane else list(NUMBERS)
     with command.store() as (_, db):
-        waiting = past.waiting(db, lane)
-        blind = waiting.messages - waiting.in_batches if arguments.lane in BATCHES else 0
-        if not arguments.dry_run:
-            if drains.pause(db, lane) != "held" and drains.lives(db, lane):
+        for lane in lanes:
+            working = drains.pause(db, NUMBERS[lane]) != "held" and drains.lives(db, NUMBERS[lane])
+            if working and not arguments.dry_run:
                 raise command.Fault(
-                    f"a run is at work: first `handoff messages hold --lane {arguments.lane}`, then this, then release"
+                    f"a run is at work in {lane}: first `handoff messages hold --lane {lane}`, then this, then release"
                 )
-            operators.doubt(db, lane, command.who(arguments))
+        for lane in lanes:
+            _doubt(db, lane, arguments)
+    return command.DONE
+
+
+def _doubt(db: "Connection", lane: str, arguments: argparse.Namespace) -> None:
+    from resources.store import operators, past
+    from resources.store.lanes import NUMBERS
+
+    waiting = past.waiting(db, NUMBERS[lane])
+    if not arguments.dry_run:
+        operators.doubt(db, NUMBERS[lane], command.who(arguments))
     would = "would be " if arguments.dry_run else ""
-    print(f"{waiting.messages} messages and {waiting.batches} batches {would}asked about before they go")
+    print(
+        f"{lane}: {waiting.messages} messages and {waiting.batches} batches {would}asked about before they go"
+    )
+    blind = waiting.messages - waiting.in_batches if lane in BATCHES else 0
     if blind:
         print(
-            f"{blind} of the messages stand in no batch: ReportStream cannot be asked about single results, so what"
-            f" went since the backup goes twice; the health departments may see up to {blind} results twice"
+            f"{lane}: {blind} of the messages stand in no batch: ReportStream cannot be asked about single results, so"
+            f" what went since the backup goes twice; the health departments may see up to {blind} results twice"
         )
-    return command.DONE

@@ -34,6 +34,11 @@ class Verdict:
         """Whether it goes although nobody insists."""
         return not self.effect.startswith("stays")
 
+    def insisted(self) -> "Verdict":
+        """The same where a person insists on sending bytes that were refused."""
+        refused_again = not self.goes and self.differs == []
+        return Verdict(self.past, "same bytes", self.differs) if refused_again else self
+
 
 class Judge:
     """Looks at ended messages and at what today's mapping makes of their arrivals."""

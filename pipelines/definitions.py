@@ -5,12 +5,14 @@ To add a lane, write its files (docs/add-a-lane.md) and add one line below.
 
 import dagster as dg
 
-from pipelines import alerts, reportstream, upkeep
+from pipelines import alerts, elation, hcoint, reportstream, upkeep
 from resources.settings_resource import SettingsResource
 
 defs = dg.Definitions.merge(
     dg.Definitions(resources={"settings": SettingsResource()}),
     reportstream.defs,
+    elation.defs,
+    hcoint.defs,
     upkeep.defs,
     alerts.defs,
 )

@@ -5,6 +5,7 @@ DeliveryError
 │   └── Unsure       the request left us and no trustworthy answer came back; it may have been accepted
 └── Refused          the partner will never accept these bytes: every other answer but 2xx
 PartnerAway          the lane cannot work at all (sign-in refused, ambiguous physician): pause, eat no attempt
+└── OneAway          the same for one of a lane's several partners: the others go on
 """
 
 
@@ -41,3 +42,7 @@ class Refused(DeliveryError):
 
 class PartnerAway(TryLater):
     """Nothing of this lane can be sent now; the lane pauses and no message pays an attempt for it."""
+
+
+class OneAway(PartnerAway):
+    """Nothing can be sent to this one of the lane's partners; its messages wait, the others' go on."""

@@ -9,7 +9,7 @@ import base64
 import enum
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 
 import httpx
@@ -43,7 +43,7 @@ class Read:
     """A record as read; ``version`` is the server's ETag."""
 
     found: Found
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     version: str = ""
 
 
@@ -63,6 +63,9 @@ class Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: dict[str, str] = {}
     body: msgspec.Raw = msgspec.Raw(b"")
     condition: str = ""
+
+    def __repr__(self) -> str:
+        return f"Call({self.method} {self.template})"  # the rest is about a patient
 
 
 class _Calls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -208,6 +211,8 @@ class FhirServer:
         largest: int = LARGEST,
     ) -> httpx.Response:
         """One request, signed in without waiting to be asked, at the server's pace."""
+        if any(value in ("", ".", "..") for value in (path or {}).values()):
+            raise Refused(f"{method} {template}: an id that cannot stand in an address")
         await self._sleep(self._rate.turn())
         headers = {**self._headers(template, bool(body)), **(more or {})}
         request = partner_http.request(

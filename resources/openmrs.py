@@ -6,11 +6,10 @@ So: Basic is sent unasked, ids are taken from the answer, and whoever writes rea
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
-from resources import partner_http
 from resources.errors import PartnerAway, Refused, TryLater
 from resources.fhir_server import FHIR_JSON, Call, FhirServer
 
@@ -23,7 +22,7 @@ class FeedAnswer:
     """What a feed's address answered; the meaning of a 500 is in its text."""
 
     status: int
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 class _Meta(msgspec.Struct, frozen=True):
@@ -34,12 +33,7 @@ class _Stamped(msgspec.Struct, frozen=True):
     meta: _Meta = _Meta()
 
 
-class _Rest(msgspec.Struct, frozen=True):
-    voided: bool = False
-
-
 _stamped = msgspec.json.Decoder(_Stamped).decode
-_rest = msgspec.json.Decoder(_Rest).decode
 
 
 class OpenMrs(FhirServer):
@@ -84,13 +78,6 @@ class OpenMrs(FhirServer):
         window = {"_lastUpdated": f"ge{since}"} if since else {}
         found = await self.search(kind, window)
         return [body for body in found if not until or _changed_at(body) <= until[:19]]
-
-    async def voided(self, resource: str, record_id: str) -> bool:
-        """REST's word on a record that FHIR answers 410 for."""
-        answer = await self._ask(
-            "GET", "/ws/rest/v1/{resource}/{id}", path={"resource": resource, "id": record_id}
-        )
-        return partner_http.decoded(answer, _rest).voided
 
     def _conditions(self, call: Call) -> Mapping[str, str]:
         """None: FHIR2 would ignore them, and a condition that is not kept misleads who reads the log."""

@@ -19,7 +19,11 @@ from resources.store.seal import Sealer, new_key
 
 ROOT = Path(__file__).resolve().parent.parent
 
-TABLES = "seen, conflict, inbox, queue, work, outbox, batch, ended, attempt, remark, drain, audit, incident"
+TABLES = (
+    "seen, conflict, inbox, queue, work, outbox, batch, ended, attempt, remark, drain, audit, incident"
+    ", known, standing, door"
+    ", hcoint_order, hcoint_patient, hcoint_event, hcoint_visit, hcoint_upload, hcoint_note"
+)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ def main() -> None:
         loop="uvloop",
         http="httptools",
         access_log=False,
+        server_header=False,
         timeout_graceful_shutdown=10,
     )
 

@@ -29,7 +29,7 @@ class Answer:
 
 def answer(status: int, content: bytes, kind: str = "application/json", **headers: str) -> Answer:
     """An answer; ``retry_after="1"`` becomes the header ``retry-after: 1``."""
-    fields = {"content-type": kind, "content-length": str(len(content)), "cache-control": "no-store"}
+    fields = {"content-type": kind, "content-length": str(len(content))}
     fields |= {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(
         status,

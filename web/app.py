@@ -3,27 +3,30 @@
 The doors stand in front, found by their exact path; everything else is Starlette's. Nothing happens at import.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 
 from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from assets.hcoint.book import Book
+from assets.hcoint.sending import partners
 from resources.notices import Notices
 from resources.settings import Settings
 from resources.store.connect import Borrowed
 from resources.store.intake import Intake
 from resources.store.seal import Sealer
-from web import asking, elation, logs, reportstream
+from web import asking, elation, redox, reportstream
 from web.body import Bodies
 from web.figures import Figures
 from web.health import Health
+from web.hl7 import Hl7Door
 from web.intake import Surroundings
+from web.life import Life
 from web.metrics import Metrics
 from web.opening import Opening
 from web.proof import Secrets
+from web.recorded import Takes
 from web.watch import Watch, embedded_data
 
 
@@ -40,19 +43,20 @@ class Web:
 
 
 def create_app(settings: Settings | None = None) -> Web:
-    """The service as these settings (the environment) want it; a wrong setting ends the start."""
+    """The service as these settings (the environment) want it; a wrong setting ends the start.
+
+    To add a door, a route or something that runs beside them, enter it in one of the lists.
+    """
     settings = settings or Settings.read()
     sealer = Sealer(settings.keys)
     store = Borrowed(settings.database_url, "handoff web")
     opening = Opening(maintenance=settings.choice("HANDOFF_MAINTENANCE", ("off", "on")) == "on")
-    waits = asking.windows(settings)
-    seconds = {lane: window.seconds for lane, window in waits.items()}
-    asker = asking.Asking(store, asking.dagster_url(settings), waits)
+    asker = asking.Asking(store, asking.dagster_url(settings), asking.windows(settings))
     watch = Watch(
         store,
         Notices(settings.several("HANDOFF_NOTICE_URLS")),
         opening,
-        windows=seconds,
+        windows=asking.seconds(settings),
         data=embedded_data(settings.database_url),
     )
     intake = Intake(
@@ -61,26 +65,21 @@ def create_app(settings: Settings | None = None) -> Web:
         original_wait=settings.number("REPORTSTREAM_ORIGINAL_WAIT_SECONDS", 3600.0),
     )
     around = Surroundings(intake, Bodies(), opening, Figures(), asker.arrived)
-    doors = {lane.PATH: lane.door(settings, sealer, around) for lane in (reportstream, elation)}
-    metrics = Metrics(store, Secrets.read(settings, "HANDOFF_TOKENS_METRICS"), around.figures, seconds)
-
-    @asynccontextmanager
-    async def life(app: Starlette) -> AsyncIterator[None]:
-        logs.set_up()
-        asyncio.get_running_loop().set_exception_handler(logs.task_failed)
-        await intake.start()
-        tasks = [asyncio.create_task(one.run()) for one in (watch, asker)]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await intake.stop()
-            store.close()
-
+    book = Book(settings, partners(settings))
+    orders = redox.RedoxDoor(settings, book, around)
+    doors: dict[str, ASGIApp] = {
+        reportstream.PATH: reportstream.door(settings, sealer, around),
+        elation.PATH: elation.door(settings, sealer, around),
+        redox.PATH: orders,
+    }
+    tokens = Secrets.read(settings, "HANDOFF_TOKENS_METRICS")
     routes = [
         Route("/health", Health(settings.database_url, watch, opening).__call__),
-        Route("/metrics", metrics.__call__),
+        Route("/metrics", Metrics(store, tokens, around.figures, asking.seconds(settings)).__call__),
     ]
+    life = Life(
+        starts=[intake, Hl7Door(settings, book, around)],
+        runs=[watch, asker, Takes(settings.database_url, around, {elation.LANE: elation.recorded(sealer)})],
+        closes=[orders, store],
+    )
     return Web(doors, Starlette(routes=routes, lifespan=life))

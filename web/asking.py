@@ -25,7 +25,10 @@ ASKED_SECONDS = 20.0
 #: A lane that receives all the time is not looked at more often.
 LOOK_SECONDS = 1.0
 #: The webserver answers 500 once for each connection its database has lost, and while the code server starts.
+PASSING = ("HTTP 500", "HTTP 502", "HTTP 503", "HTTP 504", "PythonError")
 TRIES_AFTER = (0.0, 0.5, 2.0)
+
+LAUNCHED = "LaunchRunSuccess"
 
 #: ``__repository__`` is what Dagster calls the definitions of a module.
 SELECTOR = {"repositoryLocationName": "handoff", "repositoryName": "__repository__"}
@@ -62,6 +65,11 @@ def windows(settings: Settings) -> dict[str, Window]:
     }
 
 
+def seconds(settings: Settings) -> dict[str, float]:
+    """How long each of them may wait."""
+    return {lane: window.seconds for lane, window in windows(settings).items()}
+
+
 def dagster_url(settings: Settings) -> str:
     """Where the webserver answers GraphQL."""
     port = settings.whole("HANDOFF_DAGSTER_PORT", 3000)
@@ -91,9 +99,11 @@ class Asking:
         while True:
             await self._wakes[lane].wait()
             self._wakes[lane].clear()
+            pause = LOOK_SECONDS
             try:
                 left = await asyncio.to_thread(self._look, lane)
                 if left == 0:
+                    pause = ASKED_SECONDS
                     await self._ask(lane, http)
                 elif left:
                     self._again(lane, left)
@@ -101,7 +111,7 @@ class Asking:
                 log.info("%s: the store is away; the sensor will ask", lane)
             except Exception as error:
                 log.error("%s: no run was asked for (%s)", lane, place_of(error))
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(pause)
 
     def _again(self, lane: str, seconds: float) -> None:
         if timer := self._timers.get(lane):
@@ -120,17 +130,15 @@ class Asking:
             return 0.0 if drains.ask(db, number, ASKED_SECONDS) else None
 
     async def _ask(self, lane: str, http: httpx.AsyncClient) -> None:
+        said = ""
         for pause in TRIES_AFTER:
             await asyncio.sleep(pause)
-            try:
-                said = await launch(http, self._url, lane)
-            except httpx.HTTPError as error:
-                said = type(error).__name__
-                if isinstance(error, httpx.ConnectError):
-                    break
-            if said == "LaunchRunSuccess":
-                log.info("%s: a run was asked for", lane)
-                return
+            said = await launch(http, self._url, lane)
+            if said not in PASSING:
+                break
+        if said == LAUNCHED:
+            log.info("%s: a run was asked for", lane)
+            return
         log.warning("%s: no run was asked for (%s); the sensor will", lane, said)
         await asyncio.to_thread(self._not_asked, lane)
 
@@ -149,7 +157,10 @@ async def launch(http: httpx.AsyncClient, url: str, lane: str) -> str:
             "tags": [{"key": "lane", "value": lane}, {"key": "handoff/asked", "value": "door"}]
         },
     }
-    response = await http.post(url, json={"query": LAUNCH, "variables": {"params": params}})
+    try:
+        response = await http.post(url, json={"query": LAUNCH, "variables": {"params": params}})
+    except httpx.HTTPError as error:
+        return type(error).__name__
     if response.status_code != 200:
         return f"HTTP {response.status_code}"
     try:

@@ -8,6 +8,7 @@ All of a request is kept or nothing.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -30,8 +31,6 @@ MOST_EVENTS = 5_000
 MOST_COMMAS = 200 * MOST_EVENTS
 #: Of a long array so many are judged before another sender has its turn.
 IN_A_ROW = 100
-#: A commit that takes longer than this is not waited for; what was sent may be stored all the same.
-STORE_SECONDS = 15.0
 
 UNKNOWN = problem(401, "the bearer token is missing or not known here", www_authenticate="Bearer")
 POST_ONLY = problem(405, "this is a door: send POST", allow="POST")
@@ -106,7 +105,8 @@ class Door:
         except Exception as error:  # a fault of ours: the sender keeps what it has and comes again
             log.error("%s: not stored (%s)", self._lane, place_of(error))
             what, fresh = AWAY, False
-        await what(send)
+        with suppress(RuntimeError, OSError):  # the sender hung up: what it will send again is a repeat
+            await what(send)
         self._meter.answered(what.status, perf_counter() - began)
         if fresh:
             self._around.arrived(self._lane)
@@ -154,11 +154,10 @@ class Door:
         if not incoming:
             return []
         try:
-            async with asyncio.timeout(STORE_SECONDS):
-                return await self._around.intake.put(incoming)
+            return await self._around.intake.put(incoming)
         except Busy:
             raise Refusal(BUSY) from None
-        except (StoreAway, TimeoutError):
+        except StoreAway:
             raise Refusal(AWAY) from None
 
 

@@ -30,6 +30,8 @@ FRESH_SECONDS = 10.0
 COUNT_SECONDS = 5
 
 Labels = Mapping[str, object]
+#: What a lane of its own counts.
+Counts = Callable[[Connection], Sequence["Family"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +170,15 @@ class Metrics:
     """Answers a scrape."""
 
     def __init__(
-        self, store: Borrowed, secrets: Secrets, figures: Figures, windows: Mapping[str, float]
+        self,
+        store: Borrowed,
+        secrets: Secrets,
+        figures: Figures,
+        windows: Mapping[str, float],
+        also: Sequence[Counts] = (),
     ) -> None:
-        self._store, self._secrets, self._figures, self._windows = store, secrets, figures, windows
+        self._store, self._secrets, self._figures = store, secrets, figures
+        self._windows, self._also = windows, also
         self._one = asyncio.Lock()
         self._counted: list[Family] = []
         self._at = float("-inf")
@@ -193,6 +201,7 @@ class Metrics:
                 db.execute(f"SET LOCAL statement_timeout = '{COUNT_SECONDS}s'")
                 sights = [see(db, lane, window=self._windows.get(lane, 0.0)) for lane in NUMBERS]
                 found = [*of_lanes(sights), *of_store(db, datetime.now(UTC))]
+                found += [family for count in self._also for family in count(db)]
         except Away:
             return [_up(0)]
         return [_up(1), *found]

@@ -7,7 +7,7 @@ open after hours, over.
 import asyncio
 import logging
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -33,6 +33,9 @@ FULL = (200_000_000, 0.02)
 
 #: Whose incidents these are: what is not wrong any more is over.
 SCOPES = ("watch:", "failed:")
+
+#: What a lane of its own would have people told: incidents whose keys begin with ``watch:``.
+Look = Callable[[Connection], Sequence[Incident]]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -132,9 +135,10 @@ class Watch:
         *,
         windows: Mapping[str, float],
         data: Path | None,
+        also: Sequence[Look] = (),
     ) -> None:
         self._store, self._notices, self._opening = store, notices, opening
-        self._windows, self._data = windows, data
+        self._windows, self._data, self._also = windows, data, also
         self._store_away = False
         self.lanes: dict[str, str] = {}
         self.troubles: list[str] = []
@@ -156,8 +160,9 @@ class Watch:
             with self._store() as db:
                 sights = [see(db, lane, window=self._windows.get(lane, 0.0)) for lane in NUMBERS]
                 wrong = [*of_disk(disk), *of_partitions(db, datetime.now(UTC).date())]
+                own = [incident for look in self._also for incident in look(db)]
                 self._remember(sights, wrong)
-                changes = [current(db, _within(scope, sights, wrong), scope) for scope in SCOPES]
+                changes = [current(db, _within(scope, sights, [*wrong, *own]), scope) for scope in SCOPES]
         except Away:
             self._say_store(away=True)
             return

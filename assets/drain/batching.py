@@ -26,6 +26,7 @@ from assets.drain.settings import (
     Remark,
     TooLarge,
 )
+from assets.drain.writing import TakenOver
 from resources.errors import DeliveryError, Refused
 from resources.store import batches, claims, pauses
 from resources.store.batches import Batch, Member
@@ -36,6 +37,9 @@ from resources.store.ids import moment
 from resources.store.lanes import batches as batch_track
 from resources.store.seal import KeyMissing, Unreadable
 from resources.store.values import Arrival, OnFailure, State
+
+#: Seconds after which a question about an accepted batch, whose run may have died, is asked again.
+_ASKING = 180.0
 
 #: Turns side by side in one run: while one waits for the database or the partner, another maps.
 TURNS = 3
@@ -71,6 +75,7 @@ class Batching:
         self._go = asyncio.Event()
         self._look = asyncio.Event()
         self._busy = 0
+        self._following = False
         self._paused = False
         self._mapping_faults = 0
         self._chance = random.Random().random  # noqa: S311 - jitter, not a secret
@@ -81,7 +86,7 @@ class Batching:
 
     @property
     def idle(self) -> bool:
-        return self._busy == 0 and not self._go.is_set()
+        return self._busy == 0 and not self._following and not self._go.is_set()
 
     async def close(self) -> None:
         await self._client.close()
@@ -100,8 +105,7 @@ class Batching:
             self._paused = True
             if paused > 0:
                 return paused
-            self._go.set()
-            return None
+        # A probe, too, is asked for only when there is something to probe with.
         due, wait = await self._due()
         if due:
             self._go.set()
@@ -141,6 +145,8 @@ class Batching:
             return False
         work = await self._claim(db) or await self._gather(db)
         if work is None:
+            if gate.probe:
+                await pauses.no_probe(db, self._lane.number)
             return False
         for one in work:
             await self._send(db, one, probe=gate.probe)
@@ -249,7 +255,8 @@ class Batching:
             digest=self._drain.sealer.digest(body),
             body=self._drain.sealer.seal(pack_batch(body, keys), b"batch", identifier),
         )
-        await batches.make(db, batch, self._drain.lease)
+        if not await batches.make(db, batch, self._drain.lease):
+            raise TakenOver("another run holds what this one was about to send")
         claimed = Claimed(
             queue=batch.queue,
             seq=1,
@@ -275,7 +282,8 @@ class Batching:
         try:
             batch = await self._read(db, work)
         except (KeyMissing, Unreadable) as error:
-            await self._later(db, claimed, Tried(Outcome.PROBE, text=str(error), away=True), 0, probe=probe)
+            unopened = Tried(Outcome.PROBE, text=str(error), away=True)
+            await self._later(db, claimed, unopened, 0, probe=probe, unsure=claimed.unsure_for is not None)
             return
         started = self._drain.clock()
         try:
@@ -362,7 +370,8 @@ class Batching:
         """Only its own items pay: the named ones fail and the rest goes again; without names, halves go."""
         members = await self._members(db, work, batch)
         remarks = error.remarks if isinstance(error, ItemsRefused) else ()
-        named = {remark.index: remark for remark in remarks if remark.severity == "error"}
+        places = range(len(members))
+        named = {remark.index for remark in remarks if remark.severity == "error" and remark.index in places}
         divisible = isinstance(error, ItemsRefused | TooLarge) and len(members) > 1
         if named:
             bad = [member for index, member in enumerate(members) if index in named]
@@ -390,8 +399,16 @@ class Batching:
         return made
 
     async def _later(
-        self, db: AsyncConnection, claimed: Claimed, tried: Tried, ms: int, *, probe: bool
+        self,
+        db: AsyncConnection,
+        claimed: Claimed,
+        tried: Tried,
+        ms: int,
+        *,
+        probe: bool,
+        unsure: bool = False,
     ) -> None:
+        """It waits: for its next try, for the partner to say whether it has it, or for the lane."""
         settled = Settled(
             queue=claimed.queue,
             seq=claimed.seq,
@@ -406,7 +423,7 @@ class Batching:
             answer=self._drain.sealer.seal(tried.answer, b"attempt", claimed.id) if tried.answer else None,
             release=True,
         )
-        settled.unsure = tried.outcome in (Outcome.UNSURE, Outcome.NOT_FOUND)
+        settled.unsure = unsure or tried.outcome in (Outcome.UNSURE, Outcome.NOT_FOUND)
         pause = tried.away or probe
         if tried.outcome is Outcome.NOT_FOUND and tried.final:
             await self._give_up(db, claimed, tried, ms)
@@ -416,7 +433,7 @@ class Batching:
             settled.wait = max(0.05, min(self._pace.ask_every, left))
             pause = False
         elif pause:
-            settled.outcome = Outcome.UNSURE if settled.unsure else Outcome.PROBE
+            settled.outcome = Outcome.UNSURE if tried.outcome is Outcome.UNSURE else Outcome.PROBE
             settled.wait = max(0.05, tried.after_seconds)
         else:
             pause = self._breaker.failed(self._drain.clock())
@@ -452,16 +469,18 @@ class Batching:
     async def _follow_forever(self, db: AsyncConnection) -> None:
         """Ask what became of accepted batches when that is due."""
         while True:
-            for batch in await batches.due_polls(db, self._track, 20, self._lane.polls[-1]):
-                self._busy += 1
+            while not self._drain.stopping and (due := await batches.due_polls(db, self._track, 1, _ASKING)):
+                self._following = True
                 try:
-                    await self._follow(db, batch)
+                    await self._follow(db, due[0])
                 finally:
-                    self._busy -= 1
+                    self._following = False
+                    self._drain.wake()
             wait = await batches.next_poll(db, self._track)
             self._look.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), None if wait is None else max(0.05, wait))
+                async with asyncio.timeout(None if wait is None else max(0.05, wait)):
+                    await self._look.wait()
             if wait is None or wait > 0.05:
                 await asyncio.sleep(0.05)  # many wakes of the frame are one look
 
@@ -480,8 +499,9 @@ class Batching:
             await batches.postpone_poll(db, batch.id, plan[min(batch.polls, len(plan) - 1)] if more else None)
             return
         lost = {batch.members[remark.index]: remark.text[:500] for remark in fate.lost}
-        await batches.conclude(db, batch, lost=lost, state=State.DELIVERED, tally=fate.tally)
-        await self._remark(db, batch, [*fate.lost, *fate.remarks])
+        async with db.transaction():
+            await batches.conclude(db, batch, lost=lost, state=State.DELIVERED, tally=fate.tally)
+            await self._remark(db, batch, [*fate.lost, *fate.remarks])
         self._drain.figures.messages["confirmed"] += len(batch.members) - len(lost)
         self._drain.figures.messages["failed"] += len(lost)
 

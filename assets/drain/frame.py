@@ -15,15 +15,11 @@ from typing import Any, Protocol
 
 from assets.drain.figures import Figures
 from assets.drain.settings import Pace
-from assets.drain.writing import Writing
+from assets.drain.writing import TakenOver, Writing
 from resources.store import drains, pauses
 from resources.store.connect import AsyncConnection, connect_async, process_number
 from resources.store.ids import Ids
 from resources.store.seal import Sealer
-
-
-class TakenOver(Exception):
-    """Another run has taken this one for dead; whatever it still does would not count."""
 
 
 class Track(Protocol):
@@ -110,6 +106,10 @@ class Drain:
         """Close the lane's breaker."""
         await pauses.back(self.claims, self.lane)
 
+    async def no_probe(self) -> None:
+        """There was nothing to probe with."""
+        await pauses.no_probe(self.claims, self.lane)
+
     async def hold(self, why: str) -> None:
         """Stop the lane until a person releases it."""
         await pauses.hold(self.claims, self.lane, why)
@@ -177,8 +177,10 @@ class Drain:
         self.how = self._stop or "quiet"
 
     async def _sleep(self, seconds: float) -> None:
+        # Not wait_for: under Python 3.11 it swallows the cancellation by which a dead helper ends the run.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), max(0.001, seconds))
+            async with asyncio.timeout(max(0.001, seconds)):
+                await self._wake.wait()
 
     async def _listen(self, listening: AsyncConnection) -> None:
         ours = str(self.lane)

@@ -4,7 +4,7 @@ import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from resources.errors import DeliveryError, PartnerAway, Refused, TryLater, Unsure
+from resources.errors import DeliveryError, OneAway, PartnerAway, Refused, TryLater, Unsure
 from resources.store.values import Receipt
 
 
@@ -32,7 +32,9 @@ class Tried:
     after_seconds: float = 0.0
     text: str = ""
     away: bool = False
+    alone: bool = False
     final: bool = False
+    said: bool = False
 
 
 def taken(receipt: Receipt, *, found: bool = False) -> Tried:
@@ -56,6 +58,7 @@ def fault(error: DeliveryError) -> Tried:
         after_seconds=after,
         text=str(error),
         away=isinstance(error, PartnerAway),
+        alone=isinstance(error, OneAway),
     )
 
 

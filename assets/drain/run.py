@@ -1,6 +1,7 @@
 """Run one drain from start to end, in an event loop of its own: what an asset (or a test) calls."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -12,7 +13,7 @@ from assets.drain.frame import Drain, Track
 from assets.drain.settings import BatchLane, SinglesLane
 from assets.drain.singles import Singles
 from resources.settings import Settings
-from resources.store.connect import connect_async
+from resources.store.connect import AsyncConnection, connect_async
 from resources.store.seal import Sealer
 
 Ended = tuple[Figures, str]
@@ -24,19 +25,22 @@ def drain_batches(settings: Settings, lanes: list[BatchLane], *, run_id: str, co
     async def main() -> Ended:
         drain = _drain(settings, lanes[0], run_id, code)
         clients = [await lane.connect() for lane in lanes]
-        url = settings.database_url
-        connections = [
-            [await connect_async(url, "handoff batches", plan_anew=True) for _ in range(TURNS + 1)]
-            for _ in lanes
-        ]
+        async with contextlib.AsyncExitStack() as opened:
 
-        def tracks(drain: Drain) -> list[Track]:
-            return [
-                Batching(drain, lane, client, own)
-                for lane, client, own in zip(lanes, clients, connections, strict=True)
-            ]
+            async def connected() -> AsyncConnection:
+                connection = await connect_async(settings.database_url, "handoff batches", plan_anew=True)
+                opened.push_async_callback(connection.close)
+                return connection
 
-        return await drain.run(tracks), drain.how
+            connections = [[await connected() for _ in range(TURNS + 1)] for _ in lanes]
+
+            def tracks(drain: Drain) -> list[Track]:
+                return [
+                    Batching(drain, lane, client, own)
+                    for lane, client, own in zip(lanes, clients, connections, strict=True)
+                ]
+
+            return await drain.run(tracks), drain.how
 
     return _in_a_loop(main)
 

@@ -60,13 +60,21 @@ def pace(settings: Settings, *, settle: float, concurrency: int = 64) -> Pace:
     )
 
 
+async def _nothing() -> None:
+    pass
+
+
 @dataclass(frozen=True, kw_only=True)
 class SinglesLane:
     """A lane that sends message by message.
 
     ``map`` makes the messages of one arrival (pure; any exception sets the arrival aside). ``on_failure``
     says what a queue does after a message of that kind has finally failed. ``full_state`` kinds carry the
-    whole state: of several waiting in a row only the newest goes. ``connect`` builds the client.
+    whole state: of several waiting in a row only the newest goes. ``connect`` builds the client; ``prepare``
+    is awaited before every claim, and what it raises of ``resources.errors`` pauses the lane.
+
+    A lane that ``remembers`` closes a message without a call where the partner has it already: ``aspect`` names
+    what a message of a kind states wholly (the patient, the policies), or None where it states a part.
     """
 
     name: str
@@ -76,6 +84,9 @@ class SinglesLane:
     on_failure: Callable[[str], OnFailure]
     full_state: Callable[[str], bool] = lambda kind: False
     can_ask: bool = True
+    prepare: Callable[[], Awaitable[None]] = _nothing
+    remembers: bool = False
+    aspect: Callable[[str], str | None] = lambda kind: None
     pace: Pace = field(default_factory=Pace)
 
 

@@ -7,22 +7,23 @@ first byte leaves.
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 from assets.drain import outcomes
-from assets.drain.bodies import pack, reason, unpack
+from assets.drain.bodies import reason
 from assets.drain.frame import Drain
+from assets.drain.hand import Hand
 from assets.drain.outcomes import Breaker, Outcome, Tried
 from assets.drain.settings import Client, SinglesLane
-from resources.errors import DeliveryError
-from resources.store import claims
-from resources.store.books import Settled, Stored, cancel_rest
+from resources.errors import DeliveryError, Refused
+from resources.store import claims, standing
+from resources.store.books import Settled, cancel_rest
 from resources.store.claims import Claimed
-from resources.store.ids import PARTS, moment
 from resources.store.seal import KeyMissing, Unreadable
-from resources.store.values import Arrival, Message, OnFailure, Owed, State
+from resources.store.standing import Stands
+from resources.store.values import Message, OnFailure, State
 
 #: More arrivals in a row than this that cannot be mapped are a fault of ours: the lane stops and says so.
 MAPPING_FAULTS = 20
@@ -38,7 +39,7 @@ class Singles:
         self._only = only
         self._pace = drain.pace
         self._breaker = Breaker(drain.pace.breaker_after)
-        self._queues: asyncio.Queue[tuple[int, deque[Claimed], bool]] = asyncio.Queue()
+        self._queues: asyncio.Queue[Hand] = asyncio.Queue()
         self._held = 0
         self._paused = False
         self._probing = False
@@ -64,7 +65,12 @@ class Singles:
         self._paused, self._probing = gate.away, gate.probe
         if not gate.open and not gate.probe:
             return gate.wait
+        if not await self._prepared():
+            return 0.0
         claimed = await self._claim(1 if gate.probe else room, 1 if gate.probe else self._pace.each)
+        if gate.probe and not claimed:
+            self._probing = False
+            await self._drain.no_probe()
         if claimed == room:
             return 0.0
         if claimed or self._held:
@@ -83,122 +89,102 @@ class Singles:
         empty = [queue for queue, items in found.items() if not items]
         if empty:
             await claims.rest(self._drain.claims, empty, self._drain.lease)
+        stands = await standing.of(self._drain.claims, list(found)) if found and self._lane.remembers else {}
         for queue, items in found.items():
             if items:
                 self._held += 1
-                self._queues.put_nowait((queue, deque(items), len(items) == each))
+                here = {aspect: stood for (where, aspect), stood in stands.items() if where == queue}
+                hand = Hand(self._lane, self._drain.sealer, items, here, more=len(items) == each)
+                self._queues.put_nowait(hand)
         return len(found) - len(empty)
+
+    async def _prepared(self) -> bool:
+        """What the lane must know of its partner before it can map; without it the lane pauses."""
+        try:
+            await self._lane.prepare()
+        except DeliveryError as error:
+            self._paused = True
+            await self._drain.away(str(error))
+            return False
+        return True
 
     async def _work(self) -> None:
         while True:
-            queue, items, more = await self._queues.get()
-            await self._drain_queue(queue, items, more)
+            await self._drain_queue(await self._queues.get())
             self._held -= 1
             # Room for another claim, or nothing left to do: either way the frame should look.
-            if self._queues.qsize() < self._pace.concurrency // 2:
+            if self._queues.qsize() < max(1, self._pace.concurrency // 2):
                 self._drain.wake()
 
-    async def _drain_queue(self, queue: int, items: deque[Claimed], more: bool) -> None:
+    async def _drain_queue(self, hand: Hand) -> None:
         """Send a queue's messages one after the other until one must wait, then give the queue back."""
-        before: list[Settled] = []
-        while items and not self._drain.stopping and not (self._paused and not self._probing):
-            item = items.popleft()
-            if newer := self._newer(item, items):
-                before.append(self._superseded(item, newer))
+        while hand and not self._drain.stopping and not (self._paused and not self._probing):
+            item = hand.take()
+            if item.error is None and await self._send_or_close(hand, item):
                 continue
-            try:
-                stored = [] if item.stored else self._map(item, items)
-                message = self._message(item)
-            except (KeyMissing, Unreadable) as error:
-                before.append(await self._unopened(item, error))
+            if item.error is None:
                 break
-            except (
-                Exception
-            ) as error:  # a fault of a mapping, also a bug of ours, concerns this arrival alone
-                before.append(await self._set_aside(item, error))
-                continue
-            tried, ms = await self._try(item, message, stored, before)
-            before = [settled := await self._judge(item, tried, ms)]
-            if settled.release:
+            if isinstance(item.error, KeyMissing | Unreadable):
+                hand.settled.append(await self._unopened(item, item.error))
                 break
-        await self._give_back(queue, items, more, before)
+            hand.settled.append(await self._set_aside(item, item.error))
+        await self._give_back(hand)
 
-    async def _give_back(self, queue: int, items: deque[Claimed], more: bool, before: list[Settled]) -> None:
-        if not before:
-            await claims.rest(self._drain.claims, [queue], self._drain.lease)
-            return
-        last = before[-1]
-        if not last.release:
-            last.release, last.again = True, bool(items) or more
-        await self._drain.books.write([], before)
-        if last.cancel_rest:
-            await cancel_rest(self._drain.claims, last)
-
-    def _newer(self, item: Claimed, behind: deque[Claimed]) -> Claimed | None:
-        """Of several waiting snapshots in a row only the newest goes; a message that was tried is not passed."""
-        if item.stored or not self._lane.full_state(item.kind):
-            return None
-        newest = None
-        for later in behind:
-            if later.stored or later.part or not self._lane.full_state(later.kind):
-                break
-            newest = later
-        return newest
-
-    # -- mapping ---------------------------------------------------------------------------------------------
-
-    def _message(self, item: Claimed) -> Message:
-        body, address = unpack(self._drain.sealer.open(item.body, b"outbox", item.id))
-        return Message(
-            id=item.id,
-            kind=item.kind,
-            queue=item.queue,
-            seq=item.seq,
-            attempts=item.attempts,
-            body=body,
-            address=address,
-        )
-
-    def _map(self, item: Claimed, behind: deque[Claimed]) -> list[Stored]:
-        """Make the messages of an arrival; the further ones follow it in its queue."""
-        arrival = Arrival(
-            id=item.arrival,
-            kind=item.kind,
-            body=self._drain.sealer.open(item.body, b"inbox", item.arrival),
-            received_at=moment(item.arrival),
-        )
-        owed = list(self._lane.map(arrival))
-        if not 0 < len(owed) <= PARTS:
-            raise ValueError(f"the mapping made {len(owed)} messages of one arrival")
+    async def _send_or_close(self, hand: Hand, item: Claimed) -> bool:
+        """True when the next of the queue may follow; what keeps it from being sent at all is in ``item.error``."""
+        if newer := hand.newer(item):
+            hand.close(item, self._superseded(item, newer))
+            return True
+        try:
+            message = hand.message(item)
+        except Exception as error:  # a key is missing, or a body is damaged
+            item.error = error
+            return False
         self._mapping_faults = 0
-        stored = [self._bytes(item, part, one) for part, one in enumerate(owed)]
-        item.kind, item.body = stored[0].kind, stored[0].body
-        for one in reversed(stored[1:]):
-            behind.appendleft(_further(item, one))
-        return stored
+        if by := hand.unchanged(item, message):
+            hand.close(item, self._unchanged(item, by))
+            return True
+        tried, ms = await self._try(hand, item, message)
+        settled = await self._judge(item, tried, ms)
+        self._leave(hand, item, message, settled)
+        hand.settled.append(settled)
+        return not settled.release
 
-    def _bytes(self, item: Claimed, part: int, owed: Owed) -> Stored:
-        return Stored(
-            queue=item.queue,
-            seq=item.seq,
-            part=item.part + part,
-            arrival=item.arrival,
-            version=item.version,
-            track=self._lane.number,
-            kind=owed.kind,
-            digest=self._drain.sealer.digest(owed.body),
-            body=self._drain.sealer.seal(pack(owed.body, owed.address), b"outbox", item.id + part),
-            new=part > 0,
-        )
+    def _leave(self, hand: Hand, item: Claimed, message: Message, settled: Settled) -> None:
+        """Note what stands at the partner now; after anything but a plain yes it is not certain any more."""
+        if not self._lane.remembers:
+            return
+        aspect = self._lane.aspect(item.kind)
+        if settled.state is State.DELIVERED and aspect is not None:
+            digest = self._drain.sealer.digest(message.body)
+            hand.standing[aspect] = digest, item.id
+            settled.left = Stands(item.queue, aspect, digest, item.id)
+        elif doubtful := [name for name in hand.standing if aspect in (None, name)]:
+            settled.left = Stands(item.queue, aspect or standing.ALL, None, item.id)
+            for name in doubtful:
+                del hand.standing[name]
+
+    async def _give_back(self, hand: Hand) -> None:
+        stored = hand.to_store()
+        if not hand.settled:
+            await claims.rest(self._drain.claims, [hand.queue], self._drain.lease)
+            return
+        last = hand.settled[-1]
+        if not last.release:
+            last.release, last.again = True, hand.more
+        if last.cancel_rest:
+            # While the queue is still ours: a run that claims it next finds nothing to send.
+            await cancel_rest(self._drain.claims, last)
+        await self._drain.books.write(stored, hand.settled)
 
     # -- trying ----------------------------------------------------------------------------------------------
 
-    async def _try(
-        self, item: Claimed, message: Message, stored: list[Stored], before: list[Settled]
-    ) -> tuple[Tried, int]:
+    async def _try(self, hand: Hand, item: Claimed, message: Message) -> tuple[Tried, int]:
         """Ask first where the message may have arrived; else send it, once its bytes are committed."""
-        if stored or before:
-            await self._drain.books.write(stored, before)
+        stored = hand.to_store(item)
+        settled, hand.settled = hand.settled, []
+        if stored or settled:
+            await self._drain.books.write(stored, settled)
         started = self._drain.clock()
         if item.unsure_for is None or not (tried := await self._ask(item, message)):
             try:
@@ -214,18 +200,37 @@ class Singles:
         answered 504 while the upload behind it was still running.
         """
         settled = (item.unsure_for or 0.0) >= self._pace.settle
+        used_up = self._pace.retry.used_up(item.attempts)
         no = None
-        if not settled or self._pace.retry.used_up(item.attempts):
-            no = Tried(Outcome.NOT_FOUND, text="the partner does not have it", final=settled)
+        if used_up or (item.unsure_for or 0.0) < self._send_after(item.attempts):
+            final = settled and used_up
+            no = Tried(
+                Outcome.NOT_FOUND, text="the partner does not have it", final=final, said=self._lane.can_ask
+            )
         if not self._lane.can_ask:
             return no
         try:
             receipt = await self._client.ask(message)
         except DeliveryError as error:
-            return Tried(Outcome.NOT_FOUND, error.status, error.answer, text=str(error))
+            refused = settled and isinstance(error, Refused)  # it will not tell: a person has to
+            return replace(outcomes.fault(error), outcome=Outcome.NOT_FOUND, final=refused)
         if receipt is not None:
             return outcomes.taken(receipt, found=True)
         return no
+
+    def _send_after(self, attempts: int) -> float:
+        """Seconds after an unsure try before it may be sent again: by the plan, and never unsettled."""
+        planned = self._pace.retry.wait(attempts, 0.0, lambda: 0.0) if attempts else None
+        return max(self._pace.settle, planned or 0.0)
+
+    def _ask_again(self, item: Claimed, tried: Tried) -> float:
+        """Seconds until the next question: often until a no can be believed, then right before it is sent."""
+        since = item.unsure_for or 0.0
+        if self._lane.can_ask and not tried.said:
+            return max(self._pace.ask_every, tried.after_seconds)
+        if self._lane.can_ask and since < self._pace.settle:
+            return max(0.05, min(self._pace.ask_every, self._pace.settle - since))
+        return max(0.05, self._send_after(item.attempts) - since)
 
     # -- judging ---------------------------------------------------------------------------------------------
 
@@ -245,8 +250,11 @@ class Singles:
             self._fail(settled, item, f"given up after {item.attempts} tries: {tried.text}")
         elif tried.outcome is Outcome.NOT_FOUND:
             settled.release, settled.unsure = True, True
-            left = self._pace.settle - (item.unsure_for or 0.0)
-            settled.wait = max(0.05, min(self._pace.ask_every, left))
+            settled.wait = self._ask_again(item, tried)
+            if tried.said:
+                await self._partner_answers()
+            elif self._lane.can_ask:
+                await self._no_answer(tried)
         else:
             await self._later(settled, item, tried)
         return settled
@@ -254,23 +262,27 @@ class Singles:
     async def _later(self, settled: Settled, item: Claimed, tried: Tried) -> None:
         settled.release = True
         settled.unsure = tried.outcome is Outcome.UNSURE
-        pause = tried.away or self._probing
-        if not pause:
-            pause_now = self._breaker.failed(self._drain.clock())
+        if tried.away or self._probing:
+            # The breaker's probe, or a lane that cannot work at all: no attempt is eaten.
+            settled.outcome = Outcome.UNSURE if settled.unsure else Outcome.PROBE
+            settled.wait = max(0.05, tried.after_seconds)
+        else:
             settled.attempts += 1
             wait = self._pace.retry.wait(settled.attempts, tried.after_seconds, self._chance)
             if settled.unsure:
-                settled.wait = min(self._pace.ask_every, self._pace.settle)
+                first = self._pace.ask_every if self._lane.can_ask else self._send_after(settled.attempts)
+                settled.wait = max(tried.after_seconds, min(first, self._send_after(settled.attempts)))
             elif wait is None:
                 self._fail(settled, item, f"given up after {settled.attempts} tries: {tried.text}")
             else:
                 settled.wait = wait
-        else:
-            # The breaker's probe, or a lane that cannot work at all: no attempt is eaten.
-            settled.outcome = Outcome.UNSURE if settled.unsure else Outcome.PROBE
-            settled.wait = max(0.05, tried.after_seconds)
-            pause_now = True
-        if pause_now:
+        await self._no_answer(tried)
+
+    async def _no_answer(self, tried: Tried) -> None:
+        """Open the breaker when it is time; what was on its way when it opened does not open it wider."""
+        if not self._probing and (self._paused or tried.alone):
+            return
+        if self._probing or tried.away or self._breaker.failed(self._drain.clock()):
             self._paused = True
             self._breaker.answered()
             await self._drain.away(tried.text)
@@ -292,7 +304,7 @@ class Singles:
 
     async def _set_aside(self, item: Claimed, error: Exception) -> Settled:
         self._drain.figures.ended("set_aside", item.arrival)
-        self._mapping_faults += 1
+        self._mapping_faults += not getattr(error, "safe", False)  # the sender's faults are no fault of ours
         if self._mapping_faults > MAPPING_FAULTS:
             self._paused = True
             await self._drain.hold(f"more than {MAPPING_FAULTS} arrivals in a row could not be mapped")
@@ -305,6 +317,13 @@ class Singles:
         settled = self._line(item, Tried(Outcome.REFUSED), 0)
         settled.state, settled.outcome, settled.by = State.SUPERSEDED, None, newer.id
         settled.reason = "a newer state of the same went instead"
+        return settled
+
+    def _unchanged(self, item: Claimed, by: int) -> Settled:
+        self._drain.figures.ended("unchanged", item.arrival)
+        settled = self._line(item, Tried(Outcome.DELIVERED), 0)
+        settled.state, settled.outcome, settled.by = State.DELIVERED, None, by
+        settled.reason = "the partner has this already: nothing of ours has changed"
         return settled
 
     async def _unopened(self, item: Claimed, error: Exception) -> Settled:
@@ -333,18 +352,3 @@ class Singles:
             answer=self._drain.sealer.seal(answer, b"attempt", item.id) if answer else None,
         )
 
-
-def _further(item: Claimed, stored: Stored) -> Claimed:
-    return Claimed(
-        queue=item.queue,
-        seq=item.seq,
-        part=stored.part,
-        arrival=item.arrival,
-        version=item.version,
-        attempts=0,
-        unsure_for=None,
-        flag=None,
-        stored=True,
-        kind=stored.kind,
-        body=stored.body,
-    )

@@ -3,9 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 
-from resources.store import books
+from resources.store import books, standing
 from resources.store.books import Settled, Stored
 from resources.store.connect import AsyncConnection
+
+
+class TakenOver(Exception):
+    """Another run has taken this one for dead; whatever it still does would not count."""
 
 
 class Writing:
@@ -43,9 +47,16 @@ class Writing:
                         future.set_result(None)
 
     async def _flush(self, stored: list[Stored], settled: list[Settled]) -> None:
+        left = [one.left for one in settled if one.left]
+        # One transaction, by the one synchronisation at its end.
         async with self.db.pipeline():
-            # Outcomes first: the next message's bytes stand in the outbox only once its forerunner is settled.
+            # Outcomes last: they give queues back, and nothing is written for a queue that is not ours.
+            if stored:
+                kept = await books.store(self.db, self._lease, stored)
+            if left:
+                await standing.note(self.db, self._lease, left)
             if settled:
                 await books.settle(self.db, self._lease, settled, drain=self._lease)
-            if stored:
-                await books.store(self.db, self._lease, stored)
+        if stored and kept.rowcount < len(stored):
+            # Whoever waits for these lines would send what another run sends too.
+            raise TakenOver("another run holds queues that this one had")

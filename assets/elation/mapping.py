@@ -47,6 +47,8 @@ class Problem(msgspec.Struct, frozen=True):
 class Unmappable(ValueError):
     """Elation cannot take this chart; a person has to correct it in Arc."""
 
+    safe = True
+
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("; ".join(f"{problem.place}: {problem.text}" for problem in self.problems))

@@ -45,6 +45,8 @@ class ShapeError(ValueError):
     ``text`` what is wrong there. Neither holds a value of the document: both are safe to log and to answer.
     """
 
+    safe = True
+
     def __init__(self, place: str, text: str) -> None:
         super().__init__(f"{place}: {text}" if place else text)
         self.place = place

@@ -5,6 +5,7 @@ what FHIR2 computes, with empty text, null and absent alike. Merging is ``merge`
 """
 
 import re
+from datetime import datetime
 
 from assets.openmrs.tree import Json, Tree, digest, empty, get, items, text
 
@@ -81,13 +82,14 @@ def _shortened(left: str, right: str) -> bool:
 
 
 def _same_moment(left: str, right: str) -> bool:
-    """Offsets are written ``Z``, ``+0000`` or ``+00:00`` (R14)."""
-    return _utc(left) == _utc(right) if "T" in left and "T" in right else False
-
-
-def _utc(value: str) -> str:
-    value = re.sub(r"\.0+(?=Z|[+-]|$)", "", value)
-    return re.sub(r"(Z|\+00:?00)$", "Z", value)
+    """One instant in two servers' zones; offsets are written ``Z``, ``+0000`` or ``+00:00`` (R14)."""
+    if "T" not in left or "T" not in right:
+        return False
+    try:
+        first, second = datetime.fromisoformat(left), datetime.fromisoformat(right)
+    except ValueError:
+        return False
+    return (first.tzinfo is None) == (second.tzinfo is None) and first == second
 
 
 def elements(record: Tree) -> dict[str, Json]:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from assets.openmrs.events import Side
-from assets.openmrs.reconcile import Alive, Reading
+from assets.openmrs.states import Alive, Reading
 from assets.openmrs.tree import text
 
 #: Servers keep whole seconds: what is nearer than this has no order.

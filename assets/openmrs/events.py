@@ -6,7 +6,7 @@ Reading the XML is ``feed``'s; what to do about an entry is ``reconcile``'s.
 
 import enum
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from assets.formats.decode import ShapeError
 from assets.openmrs.tree import Tree, decode, text
@@ -78,7 +78,7 @@ class Entry:
     updated: str
     action: Action = Action.UNSAID
     key: Key | None = None
-    content: str = ""
+    content: str = field(default="", repr=False)
     problem: str = ""
 
 

@@ -35,7 +35,7 @@ class Call:
     method: str
     template: str
     path: Mapping[str, str] = field(default_factory=dict)
-    body: Tree | None = None
+    body: Tree | None = field(default=None, repr=False)
     condition: str = ""
 
 
@@ -57,7 +57,7 @@ class Target:
 
     kind: FarKind
     id: str
-    record: Tree
+    record: Tree = field(repr=False)
     origin: str
     version: str = ""
     telephone: str = ""

@@ -1,10 +1,21 @@
 """Whether a clinic may have a record: its patient's membership, asked of the parent at most once a run (R16)."""
 
-from assets.openmrs.catchment import Catchment
+from assets.openmrs.catchment import Catchment, Members, group_members
 from assets.openmrs.events import Action, Key, Side
 from assets.openmrs.ports import FarEnd, Shelf, reading
-from assets.openmrs.reconcile import Alive, Reading, RecordState
 from assets.openmrs.records import patient_of
+from assets.openmrs.states import Alive, Reading, RecordState
+from resources.errors import PartnerAway
+
+
+async def present(catchment: Catchment, parent: FarEnd) -> Catchment:
+    """The catchment of a run: the members of its Group as they are now."""
+    if not isinstance(catchment, Members):
+        return catchment
+    found = await reading(parent, "Group", catchment.group)
+    if not isinstance(found, Alive):
+        raise PartnerAway("the link's Group is not at the parent: check filter.group in openmrs.toml")
+    return Members(catchment.group, group_members(found.record))
 
 
 class Membership:

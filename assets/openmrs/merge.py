@@ -7,7 +7,7 @@ are gone (``reconcile``), and nothing is ever overwritten in silence: what a pol
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -31,9 +31,9 @@ class Change:
     """One element that differs from its base. ``None`` stands for absent; ``written`` is the value to send."""
 
     element: str
-    before: Json
-    after: Json
-    written: Json
+    before: Json = field(repr=False)
+    after: Json = field(repr=False)
+    written: Json = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +59,8 @@ class Merge:
 class Half:
     """One side of a record: its base and its present state."""
 
-    base: Tree
-    now: Tree
+    base: Tree = field(repr=False)
+    now: Tree = field(repr=False)
 
 
 def changes(base: Tree, now: Tree) -> dict[str, Change]:
@@ -82,7 +82,7 @@ def changes(base: Tree, now: Tree) -> dict[str, Change]:
 class Said:
     """A value a person wrote for an element in place of either side's."""
 
-    value: Json
+    value: Json = field(repr=False)
 
 
 Choice: TypeAlias = Side | Said

@@ -7,23 +7,15 @@ first, and fetched from the other side if need be (R8). Patients are never match
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
-from assets.openmrs.canonical import canonical, encounter_tag
+from assets.openmrs.canonical import canonical, encounter_tag, fingerprint
 from assets.openmrs.events import Key, Side
 from assets.openmrs.links import Link
 from assets.openmrs.mapping import FarKind
+from assets.openmrs.merge import Change
 from assets.openmrs.ports import FarEnd, Settled, Shelf, reading
-from assets.openmrs.reconcile import (
-    Absence,
-    Alive,
-    Conflict,
-    Create,
-    Edit,
-    Quarrel,
-    Reading,
-    RecordState,
-    Write,
-)
+from assets.openmrs.reconcile import Conflict, Create, Edit, Quarrel, Write
 from assets.openmrs.records import patient_of, redirected, references
+from assets.openmrs.states import Absence, Alive, Reading, RecordState
 from assets.openmrs.tree import Json, Tree, decode, get, items, text
 
 #: A reference is fetched through this many records: observation, encounter, visit, patient, location.
@@ -42,13 +34,13 @@ class Neighbours:
         self._shelf = shelf
         self._fetch = fetch
         self._there: dict[tuple[Side, Key], str] = {}
+        self._same_ids = all(link.on(side).kind is FarKind.OPENMRS_REST for side in Side)
 
     async def pointed(self, write: Write, depth: int) -> tuple[Write, tuple[Key, ...]]:
         """The write with its references on the target's ids, and the records it points to that are not there."""
         if not isinstance(write, Create | Edit):
             return write, ()
-        record = write.record if isinstance(write, Create) else write.after
-        wanted = references(record) if isinstance(write, Create) else _referring(write)
+        wanted = references(write.record) if isinstance(write, Create) else _referring(write)
         missing, ids = await self._voided_patient(write), {}
         for key in dict.fromkeys(key for _, key in wanted):
             found = await self._present(write.side, key, depth)
@@ -56,11 +48,31 @@ class Neighbours:
                 ids[key] = found
             else:
                 missing.append(key)
-        if missing or all(key.id == other for key, other in ids.items()):
+        if missing or self._same_ids:
             return write, tuple(missing)
         if isinstance(write, Create):
-            return replace(write, record=redirected(record, ids)), ()
-        return replace(write, after=redirected(record, ids)), ()
+            return replace(write, record=redirected(write.record, ids)), ()
+        ids |= await self._known_ids(write.side.other, write.after)
+        moved = tuple(_moved(change, ids) for change in write.changes)
+        return replace(write, after=redirected(write.after, ids), changes=moved), ()
+
+    async def in_childs_ids(self, state: RecordState, parent: Reading) -> tuple[RecordState, Reading]:
+        """The parent's side as the child would name it: only so can their references be compared."""
+        base = state.parent.base
+        if self._same_ids:
+            return state, parent
+        if base is not None:
+            told = redirected(base, await self._known_ids(Side.PARENT, base))
+            state = replace(state, parent=replace(state.parent, base=told, hash=fingerprint(told)))
+        if isinstance(parent, Alive):
+            ids = await self._known_ids(Side.PARENT, parent.record)
+            parent = replace(parent, record=redirected(parent.record, ids))
+        return state, parent
+
+    async def _known_ids(self, side: Side, record: Tree) -> dict[Key, str]:
+        """The other side's ids of what a record of ``side`` points to, as far as they are known."""
+        states = await self._shelf.states(side, {key for _, key in references(record)})
+        return {key: state.on(side.other).id for key, state in states.items() if state.on(side.other).met}
 
     async def _voided_patient(self, write: Create | Edit) -> list[Key]:
         """The patient of an edited record, if known to be gone on that side: no server takes the edit."""
@@ -93,6 +105,8 @@ class Neighbours:
         return found
 
     async def _find(self, target: Side, key: Key) -> str:
+        if not self._same_ids and key in (own := await self._shelf.states(target, [key])):
+            return key.id if own[key].on(target).base is not None else ""
         states = await self._shelf.states(target.other, [key])
         if key in states and states[key].on(target).met:
             known = states[key].on(target)
@@ -168,6 +182,13 @@ def _referring(write: Edit) -> list[tuple[str, Key]]:
     """The records a change itself points to: what stood there before is there."""
     told: Tree = {"changed": [change.written for change in write.changes]}
     return references(told)
+
+
+def _moved(change: Change, ids: Mapping[Key, str]) -> Change:
+    def moved(value: Json) -> Json:
+        return redirected(value, ids) if isinstance(value, dict) else value
+
+    return replace(change, after=moved(change.after), written=moved(change.written))
 
 
 def _marks(record: Tree) -> list[Json]:

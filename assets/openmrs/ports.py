@@ -10,7 +10,8 @@ from typing import Protocol
 
 from assets.openmrs.events import Key, Side
 from assets.openmrs.merge import Clash
-from assets.openmrs.reconcile import Absence, Alive, Conflict, Reading, RecordState
+from assets.openmrs.reconcile import Conflict
+from assets.openmrs.states import Absence, Alive, Reading, RecordState
 from assets.openmrs.tree import decode
 from resources.fhir_server import Found, Read, Sent
 

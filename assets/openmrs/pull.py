@@ -56,12 +56,12 @@ async def read_feed(end: FeedEnd, category: str, position: Position, take: Take)
     while (asked := walk.asks) is not None:
         answer = await _page(end, category, asked)
         number = answer.number if isinstance(answer, Page) else asked
-        last = max(last, number)
+        closing, last = walk.stage is Stage.CLOSING, max(last, number)
         found = step(walk, answer)
         if asked != RECENT and last <= number and found.walk.stage is Stage.READING:
             last = max(last, await _newest(end, category))
         walk = found.walk
-        await take(found, Progress(category=category, page=number, last=last))
+        await take(found, Progress(category=category, page=last if closing else number, last=last))
     return walk
 
 

@@ -6,10 +6,10 @@ the edit instead of losing it. The read decides about life and death, never the 
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from assets.openmrs.canonical import canonical
+from assets.openmrs.canonical import fingerprint
 from assets.openmrs.events import Side
 from assets.openmrs.merge import (
     Change,
@@ -23,64 +23,8 @@ from assets.openmrs.merge import (
     differing,
     merge,
 )
+from assets.openmrs.states import Absence, Alive, Known, Reading, RecordState
 from assets.openmrs.tree import Tree
-
-
-class Absence(enum.Enum):
-    """How a record is not there: 410 is voided or retired, 404 is unknown or purged."""
-
-    VOIDED = "voided"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Alive:
-    """A record as just read, with the server's own version of it."""
-
-    record: Tree
-    version: str = ""
-
-
-Reading: TypeAlias = Alive | Absence
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What is remembered of a record on one side, as read back after the last exchange (R9, R10).
-
-    ``base`` is its canonical snapshot, ``absent`` how it was gone; both None: never exchanged.
-    """
-
-    id: str
-    base: Tree | None = None
-    absent: Absence | None = None
-    version: str = ""
-
-    @property
-    def met(self) -> bool:
-        return self.base is not None or self.absent is not None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordState:
-    """What is remembered of a record on a link.
-
-    ``intended`` is the side where a creation was begun whose outcome is not stored yet, ``sent`` what was
-    to be created there, in canonical form (R2). ``outside``:
-    the record was met and left out by the catchment, so its history must be fetched when it enters (R16).
-    ``former`` are ids it had on a side before: FHIR2 answers an edited observation under a new one.
-    """
-
-    type: str
-    parent: Known
-    child: Known
-    intended: Side | None = None
-    sent: Tree | None = None
-    outside: bool = False
-    former: tuple[tuple[Side, str], ...] = ()
-
-    def on(self, side: Side) -> Known:
-        return self.parent if side is Side.PARENT else self.child
 
 
 class Reason(enum.Enum):
@@ -108,7 +52,7 @@ class Create:
     """The record is new on ``side``."""
 
     side: Side
-    record: Tree
+    record: Tree = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +60,8 @@ class Edit:
     """Some elements of the record change on ``side``: ``after`` is the whole record with them."""
 
     side: Side
-    before: Tree
-    after: Tree
+    before: Tree = field(repr=False)
+    after: Tree = field(repr=False)
     changes: tuple[Change, ...]
 
 
@@ -313,30 +257,9 @@ def _quarrel(state: RecordState, parent: Reading, child: Reading) -> Conflict:
 def _life(known: Known, reading: Reading) -> _Life:
     if isinstance(reading, Alive):
         if known.base is not None:
-            return _Life.EDITED if changes(known.base, reading.record) else _Life.SAME
+            same = fingerprint(reading.record) == known.hash or not changes(known.base, reading.record)
+            return _Life.SAME if same else _Life.EDITED
         return _Life.REVIVED if known.absent is Absence.VOIDED else _Life.MET
     if known.base is not None:
         return _Life.VOIDED if reading is Absence.VOIDED else _Life.PURGED
     return _Life.SAME if known.absent is reading else _Life.ABSENT
-
-
-def remembered(known: Known, reading: Reading, *, record_id: str = "") -> Known:
-    """What is remembered of a side from its read-back on."""
-    if isinstance(reading, Alive):
-        base = canonical(reading.record)
-        return Known(id=record_id or known.id, base=base, version=reading.version)
-    if reading is Absence.UNKNOWN and not known.met:
-        return known
-    return Known(id=record_id or known.id, absent=reading)
-
-
-def settled(state: RecordState, parent: Reading, child: Reading) -> RecordState:
-    """The state after an exchange: what was read back on both sides is the new base of each."""
-    return replace(
-        state,
-        parent=remembered(state.parent, parent),
-        child=remembered(state.child, child),
-        intended=None,
-        sent=None,
-        outside=False,
-    )

@@ -6,9 +6,8 @@ No time stamp orders anything (R1). Reading and writing records is ``sync``'s bu
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from assets.openmrs.canonical import encounter_tag
 from assets.openmrs.events import CARRIED, Action, Entry, Key
-from assets.openmrs.tree import Tree, items, objects, text
+from assets.openmrs.tree import Tree, objects, text
 
 #: A record comes after what it points to (R8). Visits and encounters are both FHIR Encounters.
 RANKS = {
@@ -66,12 +65,6 @@ def set_aside(entry: Entry) -> str:
     return ""
 
 
-def rank(record: Tree) -> int:
-    """A record's place in the order, judged by the record itself."""
-    kind = text(record, "resourceType")
-    return RANKS["visit"] if kind == "Encounter" and encounter_tag(record) == "visit" else RANKS[kind]
-
-
 def references(record: Tree) -> list[tuple[str, Key]]:
     """Every record it points to, with the place; contained and absolute references are not ours to follow."""
     found = []
@@ -105,20 +98,3 @@ def redirected(record: Tree, ids: Mapping[Key, str]) -> Tree:
         else:
             renamed[name] = value
     return renamed
-
-
-def in_group_order(observations: Iterable[Tree]) -> list[Tree]:
-    """Members of a group before the group itself (R8)."""
-    waiting = {text(each, "id"): each for each in observations}
-    ordered: dict[str, Tree] = {}
-
-    def place(record_id: str, above: frozenset[str]) -> None:
-        if record_id in ordered or record_id in above or record_id not in waiting:
-            return
-        for member in items(waiting[record_id], "hasMember"):
-            place(text(member, "reference").rpartition("/")[2], above | {record_id})
-        ordered[record_id] = waiting[record_id]
-
-    for record_id in waiting:
-        place(record_id, frozenset())
-    return list(ordered.values())

@@ -7,6 +7,7 @@ A server that is away raises ``TryLater`` or ``PartnerAway`` out of here, and so
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeGuard
 
 from assets.openmrs.canonical import canonical
 from assets.openmrs.catchment import Catchment, Leaving
@@ -16,35 +17,32 @@ from assets.openmrs.events import Action, Key, Side
 from assets.openmrs.links import Link
 from assets.openmrs.mapping import Mapped, Target, calls, message_kind, outgoing
 from assets.openmrs.membership import Membership, enters
-from assets.openmrs.merge import applied, changes, stuck
+from assets.openmrs.merge import Change, applied, changes, stuck
 from assets.openmrs.neighbours import Neighbours, renumbered
 from assets.openmrs.ports import FarEnd, Outcome, Settled, Shelf, reading
 from assets.openmrs.reconcile import (
-    Absence,
-    Alive,
     Carry,
     Conflict,
     Create,
     Decision,
     Edit,
-    Known,
     Nothing,
     Plan,
-    Reading,
     Reason,
-    RecordState,
     Revive,
     Rules,
     Void,
     Write,
     decide,
-    settled,
     unchanged,
 )
+from assets.openmrs.states import Absence, Alive, Known, Reading, RecordState, settled
 from assets.openmrs.tree import Tree
 from resources.errors import Refused
 
 UNDECIDED = Decision()
+#: Stands in place of an element where nothing of a write is to be seen.
+ALL_OF_IT = "(the record itself)"
 
 
 class Sync:
@@ -82,25 +80,29 @@ class Sync:
         there, state = await self._near.other(side, key, state)
         parent, child = (here, there) if side is Side.PARENT else (there, here)
         inside = await self._membership.may_go_down(state, parent)
-        if not inside and not isinstance(child, Alive):
+        if not inside and not isinstance(child, Alive) and state.child.base is None:
             return _done(key, replace(state, outside=True), Outcome.OUTSIDE, Outcome.OUTSIDE.value)
         entering = inside and key.type == "Patient" and enters(state, actions)
         if entering and state.child.absent is Absence.VOIDED:
             state = replace(state, parent=Known(id=state.parent.id, absent=Absence.VOIDED))
         if not inside and self._link.leaving is not Leaving.KEEP:
             return await self._left(key, state, parent, child, depth)
-        plan = self._plan(state, parent, child, decision)
+        plan = await self._plan(state, parent, child, decision)
         done = await self._carry_out(key, state, plan, parent, child, depth)
         return replace(done, wants_history=entering)
 
-    def _plan(
+    async def _plan(
         self, state: RecordState, parent: Reading, child: Reading, decision: Decision = UNDECIDED
     ) -> Plan:
         ahead = (self._ends[Side.PARENT].clock_ahead, self._ends[Side.CHILD].clock_ahead)
         later = newer(parent, child, ahead, self._link.clock_limit_seconds)
-        return decide(
-            state, parent, child, Rules(policies=self._link.policies, newer=later, decision=decision)
-        )
+        rules = Rules(policies=self._link.policies, newer=later, decision=decision)
+        told, seen = await self._near.in_childs_ids(state, parent)
+        plan = decide(told, seen, child, rules)
+        if isinstance(plan, Carry) and isinstance(parent, Alive):
+            new = [replace(w, record=parent.record) if _is_down(w) else w for w in plan.writes]
+            plan = replace(plan, writes=tuple(new))
+        return plan
 
     async def _fetch(self, side: Side, key: Key, depth: int) -> Settled:
         return await self.settle(side, key, depth=depth)
@@ -118,7 +120,7 @@ class Sync:
             purge = Carry(writes=(Void(Side.CHILD),))
             done = await self._carry_out(key, state, purge, parent, child, depth)
             return replace(done, state=replace(done.state, outside=True))
-        plan = self._plan(state, parent, child)
+        plan = await self._plan(state, parent, child)
         up = [write for write in plan.writes if write.side is Side.PARENT] if isinstance(plan, Carry) else []
         if isinstance(plan, Conflict) or not up:
             return _done(key, outside, Outcome.OUTSIDE, Outcome.OUTSIDE.value)
@@ -137,7 +139,7 @@ class Sync:
         if isinstance(plan, Nothing):
             outcome = _NOTHING.get(plan.reason, Outcome.UNCHANGED)
             return _done(key, settled(state, parent, child), outcome, plan.reason.value)
-        readings = {Side.PARENT: parent, Side.CHILD: child}
+        before, readings = state, {Side.PARENT: parent, Side.CHILD: child}
         lost: list[str] = []
         for write in plan.writes:
             found = await self._write(key, state, write, readings, depth)
@@ -148,8 +150,8 @@ class Sync:
         state = settled(state, readings[Side.PARENT], readings[Side.CHILD])
         wrote = tuple(write.side for write in plan.writes)
         if any(isinstance(write, Revive) for write in plan.writes):
-            return await self._compared_anew(key, state, readings, wrote, depth)
-        outcome = Outcome.NOT_KEPT if lost else Outcome.APPLIED
+            return await self._compared_anew(key, before, readings, wrote, depth)
+        outcome = _outcome(plan.writes, lost)
         return Settled(
             key=key,
             state=state,
@@ -168,10 +170,15 @@ class Sync:
         wrote: tuple[Side, ...],
         depth: int,
     ) -> Settled:
-        """A revived record is compared as if met for the first time: it may have changed while it was gone."""
+        """A revived record may have changed while it was gone: compared with its bases, or as if just met."""
         parent, child = readings[Side.PARENT], readings[Side.CHILD]
-        blank = replace(state, parent=Known(id=state.parent.id), child=Known(id=state.child.id))
-        done = await self._carry_out(key, blank, self._plan(blank, parent, child), parent, child, depth)
+        alive = replace(
+            state,
+            parent=Known(id=state.parent.id, base=state.parent.base),
+            child=Known(id=state.child.id, base=state.child.base),
+        )
+        plan = await self._plan(alive, parent, child)
+        done = await self._carry_out(key, alive, plan, parent, child, depth)
         if done.outcome is Outcome.UNCHANGED:
             done = replace(done, outcome=Outcome.APPLIED, reason=Outcome.APPLIED.value)
         return replace(done, wrote=wrote + done.wrote)
@@ -188,9 +195,12 @@ class Sync:
             return _done(key, state, Outcome.SET_ASIDE, "; ".join(problems[:5]))
         if isinstance(write, Create):
             state = replace(state, intended=write.side, sent=canonical(write.record))
-        await self._shelf.owe(state, write.side, message_kind(write), outgoing(mapped.calls))
+        if not mapped.calls:
+            return state, list(mapped.left)
+        message = outgoing(mapped.calls)
+        await self._shelf.owe(state, write.side, message_kind(write), message)
         try:
-            sent = await self._ends[write.side].carry_out(outgoing(mapped.calls))
+            sent = await self._ends[write.side].carry_out(message)
         except Refused:
             if gone := await self._near.gone(write):
                 return _parked(key, state, gone)
@@ -201,9 +211,7 @@ class Sync:
             state = renumbered(state, write.side, sent.id)
         back = await reading(self._ends[write.side], state.type, state.on(write.side).id)
         readings[write.side] = back
-        if isinstance(write, Void) and isinstance(back, Alive):
-            return state, ["(the record itself)"]
-        return state, [*mapped.left, *_unkept(write, back)]
+        return state, _unkept(write, mapped, back)
 
     def _mapped(self, state: RecordState, write: Write, readings: Mapping[Side, Reading]) -> Mapped:
         known, there = state.on(write.side), readings[write.side]
@@ -246,20 +254,36 @@ def _done(
     )
 
 
+def _is_down(write: Write) -> TypeGuard[Create]:
+    """Whether it makes the parent's record at the child: of the parent's own words, not of the compared ones."""
+    return isinstance(write, Create) and write.side is Side.CHILD
+
+
 def _parked(key: Key, state: RecordState, missing: tuple[Key, ...]) -> Settled:
     reason = f"waits for {', '.join(each.type for each in missing)} on the other side"
     return _done(key, state, Outcome.PARKED, reason, waits_for=missing)
 
 
-def _unkept(write: Write, back: Reading) -> list[str]:
-    """What a server answered 200 to and does not show; a creation loses what OpenMRS has no place for."""
+def _unkept(write: Write, sent: Mapped, back: Reading) -> list[str]:
+    """What a server answered 200 to and does not show, by element."""
+    if isinstance(write, Void):
+        return [ALL_OF_IT] if isinstance(back, Alive) else []
     if not isinstance(back, Alive):
-        return ["(the record itself)"] if isinstance(write, Create | Edit | Revive) else []
-    if isinstance(write, Edit):
-        return stuck(write.changes, back.record)
-    return []
+        return [ALL_OF_IT]
+    if isinstance(write, Create):
+        return sorted(
+            name for name, change in changes(canonical(write.record), back.record).items() if _lost(change)
+        )
+    return [*sent.left, *stuck(write.changes, back.record)] if isinstance(write, Edit) else []
 
 
-def lost_in_creation(sent: Tree, back: Tree) -> list[str]:
-    """The elements that did not survive a creation, for the record's page; they never travel back."""
-    return sorted(changes(canonical(sent), back))
+def _lost(change: Change) -> bool:
+    """Whether a new record lacks an element; what the server added by itself is no loss."""
+    return change.before is not None and change.after is None
+
+
+def _outcome(writes: tuple[Write, ...], unkept: list[str]) -> Outcome:
+    """A creation is poorer where OpenMRS has no place for an element; a change that vanished is a surprise."""
+    if all(isinstance(write, Create) for write in writes) and ALL_OF_IT not in unkept:
+        return Outcome.APPLIED
+    return Outcome.NOT_KEPT if unkept else Outcome.APPLIED

@@ -30,7 +30,8 @@ class Stage(enum.Enum):
     """Where a walk is.
 
     ``STARTING`` asks for the working page; ``READING`` goes forward; ``BEYOND`` looks past a bad page;
-    ``PROVING`` asks for page 1 because the marker is not where it was; ``SEARCHING`` goes back for it.
+    ``PROVING`` asks for page 1 because the marker is not where it was; ``SEARCHING`` goes back for it;
+    ``CLOSING`` asks for page 1 after a walk of several pages: rows purged meanwhile moved entries past it.
     """
 
     STARTING = "starting"
@@ -38,6 +39,7 @@ class Stage(enum.Enum):
     BEYOND = "beyond"
     PROVING = "proving"
     SEARCHING = "searching"
+    CLOSING = "closing"
     DONE = "done"
     STOPPED = "stopped"
 
@@ -182,10 +184,11 @@ def _beyond(walk: Walk, answer: Answer) -> Step:
 
 def _proving(walk: Walk, answer: Answer) -> Step:
     """Page 1 tells whether this is the same feed; its first entry changes by a purge as well."""
+    if isinstance(answer, BadPage):
+        return _ask(walk, Stage.SEARCHING, RECENT)
     if not isinstance(answer, Page) or not answer.entries:
         return _end(walk, Finding.REBUILT, stage=Stage.STOPPED)
-    first = answer.entries[0].id
-    return _ask(replace(walk, first=first), Stage.SEARCHING, RECENT)
+    return _ask(replace(walk, first=answer.entries[0].id), Stage.SEARCHING, RECENT)
 
 
 def _searching(walk: Walk, answer: Answer) -> Step:
@@ -207,11 +210,21 @@ def _searching(walk: Walk, answer: Answer) -> Step:
 
 def _found(walk: Walk, answer: Page, marker: Marker) -> Step:
     position = replace(walk.position, marker=replace(marker, page=answer.number))
-    if not walk.proven:
+    purged = bool(walk.first) and not walk.proven
+    if purged:
         position = replace(position, fingerprint=walk.first)
     taken = _take(replace(walk, page=answer.number, position=position), answer)
-    moved = (Finding.MARKER_MOVED,) if walk.proven else (Finding.MARKER_MOVED, Finding.PURGED)
+    moved = (Finding.MARKER_MOVED, Finding.PURGED) if purged else (Finding.MARKER_MOVED,)
     return replace(taken, findings=(*moved, *taken.findings))
+
+
+def _closing(walk: Walk, answer: Answer) -> Step:
+    """If the first entry changed while pages were read, some were jumped over: read all again, ledger in hand."""
+    first = answer.entries[0].id if isinstance(answer, Page) and answer.entries else walk.position.fingerprint
+    if first == walk.position.fingerprint:
+        return _end(walk)
+    fresh = replace(walk, position=Position(fingerprint=first), previous=frozenset())
+    return replace(_ask(fresh, Stage.READING, 1), findings=(Finding.PURGED,))
 
 
 def _take(walk: Walk, page: Page) -> Step:
@@ -220,7 +233,7 @@ def _take(walk: Walk, page: Page) -> Step:
     marker = walk.position.marker
     if marker is not None and marker.page == page.number and marker.entry_id not in ids:
         return _ask(walk, Stage.PROVING, 1)
-    if walk.previous & set(ids) - {""}:
+    if ids and walk.previous.issuperset(ids):
         return _end(walk, Finding.LOOPS, stage=Stage.STOPPED)
     read_before = marker is not None and marker.entry_id in ids
     new = page.entries[ids.index(marker.entry_id) + 1 :] if marker and read_before else page.entries
@@ -232,6 +245,8 @@ def _take(walk: Walk, page: Page) -> Step:
     )
     if page.has_next:
         return Step(walk=replace(onward, stage=Stage.READING, page=page.number + 1), entries=new)
+    if walk.previous and page.number > 1 and onward.position.fingerprint:
+        return Step(walk=replace(onward, stage=Stage.CLOSING, page=1), entries=new)
     return Step(walk=replace(onward, stage=Stage.DONE), entries=new)
 
 
@@ -258,4 +273,5 @@ _STEPS = {
     Stage.BEYOND: _beyond,
     Stage.PROVING: _proving,
     Stage.SEARCHING: _searching,
+    Stage.CLOSING: _closing,
 }

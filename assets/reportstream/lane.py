@@ -2,11 +2,14 @@
 
 import dagster as dg
 
-from assets import lane_assets
+from assets import code_tables, lane_assets
 from assets.code_version import code_version
 from assets.drain.run import Ended, drain_batches
 from assets.reportstream import sending
+from assets.reportstream.tables.loadable import TABLES
 from resources.settings import Settings
+from resources.store.code_tables import in_force
+from resources.store.connect import connect
 
 LANE = sending.NAME
 
@@ -15,6 +18,8 @@ def run(settings: Settings, run_id: str, queue: int | None) -> Ended:
     """Drain the lane once; where messages travel together no queue can be worked alone."""
     if queue is not None:
         raise dg.Failure("this lane sends in batches: it cannot work one queue alone", allow_retries=False)
+    with connect(settings.database_url, "handoff tables") as db:
+        code_tables.use(TABLES, in_force(db, LANE))
     return drain_batches(settings, [sending.lane(settings)], run_id=run_id, code=code_version())
 
 

@@ -6,9 +6,10 @@ What is wrong with an event (a CLIA number, a date in the future) is said by ``r
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from assets.formats.decode import ShapeError, day, moment
-from assets.reportstream.events import Device, DeviceTest, Facility, Patient, Provider, TestEvent
+from assets.reportstream.events import Device, DeviceTest, Facility, Patient, Provider, Specimen, TestEvent
 from assets.reportstream.tables.languages import LANGUAGES
 from assets.reportstream.tables.people import ETHNICITIES, GENDERS, RACES, YES_NO
 from assets.reportstream.tables.results import RESULTS, STATUSES
@@ -94,6 +95,7 @@ COLUMNS = (
 
 #: What SimpleReport writes for a street nobody knows. Such a patient is reported at the facility's place.
 UNKNOWN_STREET = "** Unknown / Not Given **"
+_UNKNOWN_STREET = UNKNOWN_STREET.lower()
 
 #: The specimen counts as collected this long before the result when the device does not say how long it takes.
 DEFAULT_TEST_LENGTH_MINUTES = 15
@@ -114,21 +116,20 @@ def row(event: TestEvent, *, received_at: datetime, processing_mode: str) -> tup
         raise ShapeError("results", NO_COVID_RESULT)
     tested = moment("date_tested", event.date_tested)
     tested_at = stamp(tested)
-    values = (
+    own = (
         *_patient(event.patient, event.facility),
         *_result(event, RESULTS[event.covid_result].code, stamp(tested - test_length(event.device))),
         *_order(event),
-        *_testing_lab(event.facility),
-        processing_mode,
-        *_ordering_facility(event.facility, event.organization.name),
-        *_provider(event.ordering_provider),
-        *_codes(event),
-        tested_at,
-        stamp(received_at),
-        tested_at,
-        event.organization.type,
     )
-    return values if "".join(values).isprintable() else tuple(clean(value) for value in values)
+    setting = _setting(
+        event.facility,
+        processing_mode,
+        event.organization.name,
+        event.ordering_provider,
+        event.device,
+        event.specimen,
+    )
+    return (*_cleaned(own), *setting, tested_at, stamp(received_at), tested_at, event.organization.type)
 
 
 def _patient(patient: Patient, facility: Facility) -> tuple[str, ...]:
@@ -185,6 +186,27 @@ def _order(event: TestEvent) -> tuple[str, ...]:
     )
 
 
+@lru_cache(1024)
+def _setting(
+    facility: Facility,
+    processing_mode: str,
+    organization_name: str,
+    provider: Provider,
+    device: Device,
+    specimen: Specimen,
+) -> tuple[str, ...]:
+    """Half of the row, and the same for most events of a facility: made once. Names no patient."""
+    return _cleaned(
+        (
+            *_testing_lab(facility),
+            processing_mode,
+            *_ordering_facility(facility, organization_name),
+            *_provider(provider),
+            *_codes(device, specimen),
+        )
+    )
+
+
 def _testing_lab(facility: Facility) -> tuple[str, ...]:
     return (
         facility.name,
@@ -228,15 +250,15 @@ def _provider(provider: Provider) -> tuple[str, ...]:
     )
 
 
-def _codes(event: TestEvent) -> tuple[str, ...]:
-    covid = covid_tests(event.device)
+def _codes(device: Device, specimen: Specimen) -> tuple[str, ...]:
+    covid = covid_tests(device)
     return (
         # The column's name says ordered; ReportStream takes it for the test performed.
         (covid[0].test_performed_code or "") if covid else "",
-        event.specimen.source_site_code or TOPOGRAPHY_UNKNOWN,
-        event.specimen.type_code,
-        event.device.internal_id,
-        event.device.model,
+        specimen.source_site_code or TOPOGRAPHY_UNKNOWN,
+        specimen.type_code,
+        device.internal_id,
+        device.model,
         agreed(test.test_kit_name_id for test in covid),
         agreed(test.equipment_uid for test in covid),
     )
@@ -250,7 +272,7 @@ def test_length(device: Device) -> timedelta:
 
 def has_unknown_street(patient: Patient) -> bool:
     """Whether the street is SimpleReport's literal for an address nobody knows."""
-    return patient.street.lower() == UNKNOWN_STREET.lower()
+    return patient.street.lower() == _UNKNOWN_STREET
 
 
 def covid_tests(device: Device) -> list[DeviceTest]:
@@ -281,6 +303,10 @@ def given(text: str | None) -> str:
 def clean(text: str) -> str:
     """The text with every line end and control character but tab as one space."""
     return text.translate(_UNPRINTED)
+
+
+def _cleaned(values: tuple[str, ...]) -> tuple[str, ...]:
+    return values if "".join(values).isprintable() else tuple(clean(value) for value in values)
 
 
 def stamp(when: datetime) -> str:

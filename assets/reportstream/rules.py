@@ -83,10 +83,14 @@ def problems(event: TestEvent, *, now: datetime, to_csv: bool = True) -> list[Pr
         *_results(event, to_csv),
         *_patient(event.patient),
         *_survey(event.survey),
-        *_facility(event.organization, event.facility),
-        *_provider(event.ordering_provider),
-        *_device(event.device, to_csv and event.covid_result is not None),
-        *_specimen(event.specimen),
+        *_setting(
+            event.organization,
+            event.facility,
+            event.ordering_provider,
+            event.device,
+            event.specimen,
+            to_csv and event.covid_result is not None,
+        ),
     ]
 
 
@@ -111,33 +115,29 @@ def _identity(event: TestEvent) -> Iterator[Problem]:
 
 
 def _times(event: TestEvent, now: datetime) -> Iterator[Problem]:
+    tested = now
     try:
         tested = moment("date_tested", event.date_tested)
     except ShapeError as error:
         yield _wrong(error.place, error.text)
-        tested = None
-    if tested and tested > now + CLOCK_SKEW:
+    if tested > now + CLOCK_SKEW:
         yield _wrong("date_tested", "is in the future; check the clock and the offset of the sender")
-    latest = ((tested or now).astimezone(UTC) + _FIRST_DATE_LINE).date()
-    yield from _birth(event.patient.birth_date, latest)
-    onset = event.survey.symptom_onset_date if event.survey else None
-    if onset is not None:
-        yield from _not_after("survey.symptom_onset_date", onset, latest)
-
-
-def _birth(text: str, latest: date) -> Iterator[Problem]:
-    found = list(_not_after("patient.birth_date", text, latest))
-    yield from found
-    if not found and latest.year - int(text[:4]) > _OLDEST_YEARS:
+    latest = (tested.astimezone(UTC) + _FIRST_DATE_LINE).date()
+    birth = event.patient.birth_date
+    if fault := _not_after("patient.birth_date", birth, latest):
+        yield fault
+    elif latest.year - int(birth[:4]) > _OLDEST_YEARS:
         yield _doubtful("patient.birth_date", f"is more than {_OLDEST_YEARS} years before the test")
+    onset = event.survey.symptom_onset_date if event.survey else None
+    if onset is not None and (fault := _not_after("survey.symptom_onset_date", onset, latest)):
+        yield fault
 
 
-def _not_after(place: str, text: str, latest: date) -> Iterator[Problem]:
+def _not_after(place: str, text: str, latest: date) -> Problem | None:
     try:
-        if day(place, text) > latest:
-            yield _wrong(place, "is after the day of the test")
+        return _wrong(place, "is after the day of the test") if day(place, text) > latest else None
     except ShapeError as error:
-        yield _wrong(error.place, error.text)
+        return _wrong(error.place, error.text)
 
 
 def _results(event: TestEvent, to_csv: bool) -> Iterator[Problem]:
@@ -173,6 +173,24 @@ def _patient(patient: Patient) -> Iterator[Problem]:
 def _survey(survey: Survey | None) -> Iterator[Problem]:
     if survey and survey.no_symptoms and survey.symptom_onset_date:
         yield _doubtful("survey.symptom_onset_date", "is given although no_symptoms is true")
+
+
+@lru_cache(1024)
+def _setting(
+    organization: Organization,
+    facility: Facility,
+    provider: Provider,
+    device: Device,
+    specimen: Specimen,
+    needs_covid: bool,
+) -> tuple[Problem, ...]:
+    """Everything but the patient: the same for most events of a facility, so it is judged once. Names no patient."""
+    return (
+        *_facility(organization, facility),
+        *_provider(provider),
+        *_device(device, needs_covid),
+        *_specimen(specimen),
+    )
 
 
 def _facility(organization: Organization, facility: Facility) -> Iterator[Problem]:

@@ -72,13 +72,18 @@ def csv_item(processing_mode: str) -> Callable[[Arrival], Item]:
     def item(arrival: Arrival) -> Item:
         event = decode(arrival.body)
         found = rules.problems(event, now=arrival.received_at)
-        if rules.sets_aside(found):
-            raise SetAside("; ".join(str(one) for one in found if one.severity is rules.Severity.SET_ASIDE))
+        flag = _flag(found) if found else None
         values = row(event, received_at=arrival.received_at, processing_mode=processing_mode)
-        flag = "; ".join(str(problem) for problem in found)[:300] or None
         return Item(event.event_id, csv.line(values, len(COLUMNS)).encode(), flag)
 
     return item
+
+
+def _flag(found: list[rules.Problem]) -> str:
+    """What a person should know of an event that goes all the same."""
+    if rules.sets_aside(found):
+        raise SetAside("; ".join(str(one) for one in found if one.severity is rules.Severity.SET_ASIDE))
+    return "; ".join(map(str, found))[:300]
 
 
 _HEADER = csv.line(COLUMNS, len(COLUMNS)).encode()

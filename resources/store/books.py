@@ -6,7 +6,11 @@ Everything is fenced by the lease: a drain that was taken over changes nothing a
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from psycopg import AsyncCursor
+from psycopg.rows import TupleRow
+
 from resources.store.connect import AsyncConnection
+from resources.store.standing import Stands
 from resources.store.values import State
 
 
@@ -58,8 +62,9 @@ class Settled:
     again: bool = False
     wait: float = 0.0
     hold: str | None = None
-    #: Not a column: what waits behind it is ended too.
+    #: Not columns: what waits behind it is ended too; and what stands at the partner now.
     cancel_rest: bool = False
+    left: Stands | None = None
 
 
 _STORE = """
@@ -105,8 +110,11 @@ SELECT count(*) FROM ok
 """
 
 
-async def store(db: AsyncConnection, lease: int, stored: Sequence[Stored]) -> int:
-    """Put the bytes into the outbox; return how many: none is written for a queue that is no longer ours."""
+async def store(db: AsyncConnection, lease: int, stored: Sequence[Stored]) -> AsyncCursor[TupleRow]:
+    """Put the bytes into the outbox, but not for a queue that is no longer ours.
+
+    The cursor's ``rowcount`` says how many; in a pipeline it is known at the end of it.
+    """
     columns = [
         [one.queue for one in stored],
         [one.seq for one in stored],
@@ -120,12 +128,11 @@ async def store(db: AsyncConnection, lease: int, stored: Sequence[Stored]) -> in
         [one.reference for one in stored],
         [one.new for one in stored],
     ]
-    cursor = await db.execute(_STORE, [*columns, lease])
-    return cursor.rowcount
+    return await db.execute(_STORE, [*columns, lease])
 
 
-async def settle(db: AsyncConnection, lease: int, settled: Sequence[Settled], *, drain: int) -> int:
-    """Write the outcomes down and release the queues; return how many were still ours.
+async def settle(db: AsyncConnection, lease: int, settled: Sequence[Settled], *, drain: int) -> None:
+    """Write the outcomes down and release the queues, those of them that are still ours.
 
     ``lease`` is the one the queues carry, ``drain`` the run's own, which the attempts name.
     """
@@ -150,9 +157,7 @@ async def settle(db: AsyncConnection, lease: int, settled: Sequence[Settled], *,
         [one.wait for one in settled],
         [one.hold for one in settled],
     ]
-    cursor = await db.execute(_SETTLE, [*columns, lease, drain, lease])
-    row = await cursor.fetchone()
-    return int(row[0]) if row else 0
+    await db.execute(_SETTLE, [*columns, lease, drain, lease])
 
 
 async def cancel_rest(db: AsyncConnection, failed: Settled) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from resources.store.connect import AsyncConnection, Connection
+from resources.store.values import Owed
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,6 +34,12 @@ class Claimed:
     kind: str
     body: bytes
     address: Mapping[str, str] = field(default_factory=dict)
+    #: It was mapped before and is mapped anew: the other messages of its arrival have outcomes of their own.
+    again: bool = False
+    #: Not columns: what a run has made of it, or why it could not; and whether it has a row of its own yet.
+    owed: Owed | None = None
+    error: Exception | None = None
+    new: bool = False
 
     @property
     def id(self) -> int:
@@ -48,7 +55,8 @@ WITH r AS MATERIALIZED (
 u AS (UPDATE queue SET lease = %(lease)s WHERE key = ANY(ARRAY(SELECT key FROM r)) RETURNING key)
 SELECT u.key, w.seq, w.part, w.arrival, w.version, w.attempts,
        extract(epoch FROM now() - w.unsure_at)::float8, w.flag, o.id IS NOT NULL,
-       coalesce(o.kind, i.kind), coalesce(o.body, i.body)
+       coalesce(o.kind, i.kind), coalesce(o.body, i.body),
+       w.version > 0 AND EXISTS (SELECT 1 FROM outbox AS b WHERE b.id = w.arrival + w.part AND b.version < w.version)
   FROM u
   LEFT JOIN LATERAL (SELECT * FROM work WHERE work.queue = u.key ORDER BY seq, part LIMIT %(each)s) AS w ON true
   LEFT JOIN outbox AS o ON o.id = w.arrival + w.part AND o.version = w.version
@@ -70,7 +78,7 @@ async def claim(
         )
         rows = await cursor.fetchall()
     claimed: dict[int, list[Claimed]] = {}
-    for queue, seq, part, arrival, version, attempts, unsure_for, flag, stored, kind, body in rows:
+    for queue, seq, part, arrival, version, attempts, unsure_for, flag, stored, kind, body, again in rows:
         items = claimed.setdefault(queue, [])
         if seq is not None:
             items.append(
@@ -86,6 +94,7 @@ async def claim(
                     stored=stored,
                     kind=kind or "",
                     body=body or b"",
+                    again=again,
                 )
             )
     return claimed

@@ -75,6 +75,7 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
     arrivals: Sequence[int] | None = None
+    before: int | None = None
     limit: int = 200
 
 
@@ -88,6 +89,9 @@ def find(db: Connection, wanted: Filter) -> list[Found]:
     if wanted.until is not None:
         common += " AND arrival < %(high)s"
         values["high"] = first_id(wanted.until)
+    if wanted.before is not None:
+        common += " AND arrival < %(before)s"
+        values["before"] = wanted.before
     if wanted.arrivals is not None:
         common += " AND arrival = ANY(%(arrivals)s::bigint[])"
         values["arrivals"] = list(wanted.arrivals)
@@ -293,6 +297,14 @@ def sent_bodies(db: Connection, sealer: Sealer, message: int) -> list[bytes]:
     """The bytes of a message as they were sent, oldest version first. Log the look before you call this."""
     rows = db.execute("SELECT body FROM outbox WHERE id = %s ORDER BY version", [message]).fetchall()
     return [sealer.open(bytes(row[0]), b"outbox", message) for row in rows]
+
+
+def versions(db: Connection, message: int) -> list[tuple[int, str]]:
+    """What was made of a message to be sent alone: number and kind of each version, oldest first."""
+    rows: list[Any] = db.execute(
+        "SELECT version, kind FROM outbox WHERE id = %s ORDER BY version", [message]
+    ).fetchall()
+    return [(version, kind) for version, kind in rows]
 
 
 def log_access(db: Connection, *, who: str, role: str, what: str, subject: int | None, reason: str) -> int:

@@ -5,6 +5,7 @@ arrival of the note holds it.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,7 +29,7 @@ class Upload:
     at: datetime
     who: str
     kind: str
-    bytes: int
+    size: int
     about: bytes
     data: bytes
 
@@ -66,7 +67,7 @@ def upload(db: Connection, sealer: Sealer, identifier: int) -> Upload | None:
     if row is None:
         return None
     about, _, data = sealer.open(bytes(row[5]), b"hcoint_upload", identifier).partition(b"\n")
-    return Upload(*row[:5], about, data)
+    return Upload(row[0], row[1], row[2], row[3], row[4], about, data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,7 @@ class Sent:
     partner: str
     digest: int
     kind: str
-    bytes: int
+    size: int
     who: str
 
 
@@ -166,7 +167,7 @@ def _arrived(
             note.partner,
             note.digest,
             note.kind,
-            note.bytes,
+            note.size,
             note.who,
         ],
     )
@@ -185,7 +186,7 @@ class Note:
     message: int
     number: int
     kind: str
-    bytes: int
+    size: int
     who: str
     at: datetime
     state: str
@@ -206,7 +207,10 @@ def notes_of(db: Connection, order: int) -> list[Note]:
         """,
         [order],
     ).fetchall()
-    return [Note(*row[:6], State(row[6]).name.lower(), *row[7:]) for row in rows]
+    return [
+        Note(number, nth, kind, size, who, at, State(state).name.lower(), reason, attempts)
+        for number, nth, kind, size, who, at, state, reason, attempts in rows
+    ]
 
 
 def owned(db: Connection, messages: Sequence[int]) -> set[int]:
@@ -247,7 +251,8 @@ def was_refused(db: Connection, message: int) -> bool:
 
 def give_up(db: Connection, message: int, who: Who, *, cancelled: bool = False) -> None:
     """Close a note that has failed, because another goes instead or the hospital wants none any more."""
-    operators.skip(db, message, who)
+    with suppress(operators.NotPossible):  # an operator has closed it before
+        operators.skip(db, message, who)
     if cancelled:
         db.execute(
             "UPDATE ended SET state = %s, reason = %s WHERE arrival = %s AND part = 0",

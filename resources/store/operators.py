@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from resources.store import standing
 from resources.store.connect import Connection
 from resources.store.ids import arrival_and_part
 from resources.store.lanes import NAMES, lane_of
@@ -114,6 +115,7 @@ def reopen(
     """
     pairs = [arrival_and_part(message) for message in messages]
     with db.transaction():
+        standing.forget(db, messages)
         row: Any = db.execute(
             _REOPEN,
             {
@@ -140,6 +142,7 @@ def skip(db: Connection, message: int, who: Who) -> None:
     """Close a message that waits or has failed without sending it; what stood behind it goes on."""
     arrival, part = arrival_and_part(message)
     with db.transaction():
+        standing.forget(db, [message])
         place: Any = db.execute(
             """
             SELECT w.queue, w.lane, q.lease IS NOT NULL FROM work AS w JOIN queue AS q ON q.key = w.queue
@@ -394,6 +397,7 @@ def doubt(db: Connection, lane: int, who: Who) -> Doubted:
     Each step is a transaction of its own; what is marked already is passed over, so it can be repeated.
     """
     messages = batches = 0
+    standing.forget_lane(db, lane)
     while True:
         rows = db.execute(_DOUBT, {"lane": lane, "flag": DOUBTED}).fetchall()
         batches += sum(row[0] for row in rows)

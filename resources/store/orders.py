@@ -200,9 +200,7 @@ def _row(sealer: Sealer, values: Any) -> Row:
     return replace(row, body=sealer.open(bytes(row.body), b"hcoint_order", row.id))
 
 
-def place(
-    db: Connection, sealer: Sealer, row: Row, *, patients: Sequence[int], alert_hours: int
-) -> None:
+def place(db: Connection, sealer: Sealer, row: Row, *, patients: Sequence[int], alert_hours: int) -> None:
     """Write an order down, new or changed."""
     db.execute(
         f"""

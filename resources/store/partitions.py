@@ -56,12 +56,12 @@ def make_ahead(owner_url: str, today: date | None = None) -> list[str]:
 
 
 def count(owner_url: str) -> int:
-    """How many partitions there are; none where the store has not been made yet."""
+    """How many months have a partition, over all tables; none where the store has not been made yet."""
     with connect(owner_url, "handoff partitions") as db:
         row = db.execute(
             """
             SELECT count(*) FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-             WHERE c.relkind = 'r' AND c.relnamespace = to_regnamespace('handoff')
+             WHERE c.relkind = 'r' AND c.relnamespace = to_regnamespace('handoff') AND c.relname ~ '_[0-9]{4}_[0-9]{2}$'
             """
         ).fetchone()
         return int(row[0]) if row else 0

@@ -16,7 +16,7 @@ from resources.store.seal import Sealer, Unreadable
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A column of sealed bodies; ``row`` names the column whose number the seal is bound to."""
+    """A column of sealed bodies; ``row`` is the number its seals are bound to, as SQL."""
 
     table: str
     column: str
@@ -24,11 +24,14 @@ class Sealed:
 
     def composed(self, statement: str) -> sql.Composed:
         """A statement about this column."""
-        names = {"table": self.table, "column": self.column, "row": self.row}
-        return sql.SQL(statement).format(**{name: sql.Identifier(value) for name, value in names.items()})
+        table, column = sql.Identifier(self.table), sql.Identifier(self.column)
+        return sql.SQL(statement).format(table=table, column=column, row=sql.SQL(self.row))
 
 
-#: Every column that ``Sealer.seal`` fills. The seal is bound to the table's name.
+#: The first eight bytes of a blind name as ``struct`` reads them.
+_OF_NAME = " | ".join(f"(get_byte(name, {byte})::bigint << {8 * byte})" for byte in range(8))
+
+#: Every column that ``Sealer.seal`` fills. A seal is bound to its table's name.
 SEALED = (
     Sealed("inbox", "body", "id"),
     Sealed("outbox", "body", "id"),
@@ -36,21 +39,25 @@ SEALED = (
     Sealed("conflict", "body", "id"),
     Sealed("attempt", "answer", "message"),
     Sealed("remark", "body", "message"),
+    Sealed("known", "value", f"({_OF_NAME})"),
+    Sealed("hcoint_order", "body", "id"),
+    Sealed("hcoint_upload", "body", "id"),
 )
 
 #: The id of the key a body was sealed with. Only the body's beginning is read, not all of it.
 _KEY = "convert_from(substr({column}, 3, get_byte(substr({column}, 1, 2), 1)), 'UTF8')"
 
 _OLD = f"""
-SELECT {{row}}, ctid::text, {{column}} FROM {{table}}
- WHERE {{row}} >= %(row)s AND ({{row}}, ctid) > (%(row)s, %(at)s::tid) AND {{column}} IS NOT NULL AND {_KEY} <> %(first)s
- ORDER BY {{row}}, ctid LIMIT %(most)s FOR UPDATE
+SELECT {{row}} AS bound, ctid::text, {{column}} FROM {{table}}
+ WHERE {{row}} >= %(row)s AND ({{row}}, ctid) > (%(row)s, %(at)s::tid)
+   AND {{column}} IS NOT NULL AND {_KEY} <> %(first)s
+ ORDER BY bound, ctid LIMIT %(most)s FOR UPDATE
 """
 
 _RESEAL = """
-UPDATE {table} AS t SET {column} = d.body
-  FROM unnest(%b::bigint[], %b::text[], %b::bytea[]) AS d(row, at, body)
- WHERE t.{row} = d.row AND t.ctid = d.at::tid
+UPDATE {table} AS t SET {column} = anew.sealed
+  FROM unnest(%b::bigint[], %b::text[], %b::bytea[]) AS anew(bound, at, sealed)
+ WHERE {row} = anew.bound AND t.ctid = anew.at::tid
 """
 
 
@@ -77,7 +84,7 @@ def reseal(db: Connection, sealer: Sealer, sealed: Sealed, first: str, *, most: 
 
     Raises KeyMissing when the ring lacks the key of one: put it back, behind the first.
     """
-    row, at = 0, "(0,0)"
+    row, at = -(1 << 63), "(0,0)"
     while True:
         with db.transaction():
             values = {"row": row, "at": at, "first": first, "most": most}

@@ -8,6 +8,7 @@ Under ``/_sandbox/<system>``:
   ``?unvoid=1``), ``POST /merge`` ``{"winner", "loser"}``,
 * ``POST /purge`` ``{"category", "entries"}`` deletes the oldest feed rows, ``POST /poison``
   ``{"category", "page"}`` makes a page answer 500 for ever,
+* ``POST /sample`` ``{"patients", "city"}`` makes a morning's work, told in the feed like any other,
 * ``POST /backlog`` ``{"pages", "patients"}`` makes a long feed, ``POST /scenario`` ``{"folder", "feed"}``
   loads one, ``POST /replace`` makes it another server under the same address,
 * ``GET /feed/<category>`` counts its pages and rows.
@@ -24,7 +25,7 @@ from typing import Any
 
 from sandbox.core import Reply, Request, System, as_json
 
-from .backlog import fill
+from .backlog import fill, see
 from .database import Database, new_uuid
 from .dictionary import Dictionary
 from .feed import Feed
@@ -143,6 +144,7 @@ class OpenMrs(System):
                 return as_json(200, {"pages": pages, "rows": self._rows(category)})
             case "POST", [lever] if lever in LEVERS:
                 given: dict[str, Any] = request.json() if request.body else {}
+                self.data.feed.publish(self.clock())
                 return LEVERS[lever](self, given)
         return None
 
@@ -201,6 +203,12 @@ class OpenMrs(System):
         made = fill(self.data, pages=int(given["pages"]), patients=int(given.get("patients", 10_000)))
         return as_json(200, made)
 
+    def make_sample(self, given: dict[str, Any]) -> Reply:
+        """New patients are seen."""
+        return as_json(
+            201, {"records": see(self.data, int(given.get("patients", 1)), str(given.get("city", "")))}
+        )
+
     def take_scenario(self, given: dict[str, Any]) -> Reply:
         """Loads a scenario folder."""
         self.load(Path(str(given["folder"])), str(given.get("feed", "feed")))
@@ -221,6 +229,7 @@ LEVERS = {
     "poison": OpenMrs.poison,
     "merge": OpenMrs.merge,
     "backlog": OpenMrs.make_backlog,
+    "sample": OpenMrs.make_sample,
     "scenario": OpenMrs.take_scenario,
     "replace": OpenMrs.replace,
 }

@@ -1,5 +1,6 @@
 """Replay: a look that changes nothing, sending again, and a store that was restored from a backup."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +12,8 @@ from assets.reportstream.sending import csv_item
 from handoff.lanes import Made
 from handoff.verdict import Judge
 from resources.errors import TryLater, Unsure
-from resources.store import operators, past
+from resources.store import drains, operators, past
+from resources.store.connect import connect_async
 from resources.store.values import Arrival, Message, Owed, Receipt, State
 from tests.command.shell import Partner, Ran, drain_reportstream, handoff, result
 from tests.conftest import Database
@@ -285,7 +287,7 @@ def test_after_a_restore_everything_that_waits_is_asked_about_before_it_goes(dat
     names = "abc"
     database.receive(arrival(database.sealer, name, body=json.dumps({"n": name}).encode()) for name in names)
     assert replay(database, "--after-restore", "--dry-run", lane="elation").out == (
-        "3 messages and 0 batches would be asked about before they go\n"
+        "elation: 3 messages and 0 batches would be asked about before they go\n"
     )
     assert database.one("SELECT count(unsure_at) FROM work") == 0
     assert replay(database, "--after-restore", *WHO, lane="elation").code == 0
@@ -331,3 +333,32 @@ def test_after_restore_may_be_repeated(database: Database) -> None:
     marked = database.rows("SELECT unsure_at, flag FROM work")
     replay(database, "--after-restore", *WHO, lane="elation")
     assert database.rows("SELECT unsure_at, flag FROM work") == marked
+
+
+def test_after_a_restore_every_lane_is_meant_where_none_is_named(database: Database) -> None:
+    database.receive([arrival(database.sealer, "a"), arrival(database.sealer, "b", lane="pridok")])
+    ran = handoff(database, "replay", "--after-restore", *WHO)
+    assert ran.code == 0
+    assert [line.partition(":")[0] for line in ran.out.splitlines()] == [
+        "reportstream",
+        "elation",
+        "hcoint",
+        "pridok",
+        "openmrs",
+    ]
+    assert database.one("SELECT count(*) FROM work WHERE unsure_at IS NULL") == 0
+    assert handoff(database, "replay", "--from", "1h", *WHO).code == 1
+
+
+def test_a_lane_that_is_at_work_is_held_before_it_is_marked(database: Database) -> None:
+    database.receive([arrival(database.sealer, "a")])
+
+    async def at_work() -> Ran:
+        async with await connect_async(database.cluster.app_url, "a run") as db:
+            await drains.register(db, 2, "test-run", "")
+            return await asyncio.to_thread(replay, database, "--after-restore", *WHO, lane="elation")
+
+    ran = asyncio.run(at_work())
+    assert ran.code == 1
+    assert "handoff messages hold --lane elation" in ran.err
+    assert database.one("SELECT count(unsure_at) FROM work") == 0

@@ -209,8 +209,7 @@ def test_a_fault_of_a_mapping_keeps_its_words_to_itself(database: Database) -> N
 
 
 def test_too_many_faults_in_a_row_hold_the_lane(database: Database) -> None:
-    for number in range(40):
-        fill(database, f"n{number}", queue=f"q{number}", bad=True)
+    database.receive(arrival(database.sealer, f"n{number}", body=b'"not an object"') for number in range(40))
     drain(database, lane(FarEnd(), concurrency=1))
     assert "in a row" in str(database.one("SELECT hold FROM lane WHERE name = %s", LANE))
     assert states(database)["waiting"] > 0

@@ -15,8 +15,9 @@ from assets.openmrs.events import Entry, Key, Side
 from assets.openmrs.links import Link
 from assets.openmrs.ports import Outcome, Settled
 from assets.openmrs.pull import Progress, close_gap, read_feed
-from assets.openmrs.reconcile import Decision, RecordState
+from assets.openmrs.reconcile import Decision
 from assets.openmrs.records import Hinted, coalesce
+from assets.openmrs.states import RecordState
 from assets.openmrs.sync import Sync
 from assets.openmrs.tree import Tree, decode, text
 from assets.openmrs.walk import Finding, Gap, Position, Stage, Step

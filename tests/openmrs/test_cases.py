@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from assets.openmrs.canonical import canonical
@@ -21,7 +20,6 @@ from assets.openmrs.merge import changes
 from assets.openmrs.reconcile import Create
 from assets.openmrs.records import set_aside
 from assets.openmrs.rest import TELEPHONE
-from resources.openmrs import OpenMrs
 from sandbox.openmrs import servers
 from sandbox.running import sandbox_thread
 from tests.openmrs.clinic import Clinic
@@ -83,6 +81,7 @@ def test_after_a_full_pull_the_child_is_as_expected(folder: Path) -> None:
     expected = expectation(folder)["child_after_full_pull"]
     with served(folder) as clinic:
         clinic.pull()
+        clinic.close_gaps()
         there = clinic.records(Side.CHILD)
         assert set(there) == set(expected["present"])
         assert not set(there) & {*expected["tombstoned_or_absent"], *expected["never_present"]}
@@ -90,6 +89,15 @@ def test_after_a_full_pull_the_child_is_as_expected(folder: Path) -> None:
         assert {key: sorted(changes(canonical(versions[key]), there[key])) for key in there} == {
             key: [] for key in there
         }
+
+
+@pytest.mark.parametrize("folder", each(SCENARIOS))
+def test_the_sandbox_serves_a_scenario_byte_for_byte(folder: Path) -> None:
+    with served(folder) as clinic:
+        for path in sorted((folder / "feed").glob("*/*")):
+            page = path.name.partition(".")[0]
+            answer = clinic.http.get(f"/openmrs-parent/openmrs/ws/atomfeed/{path.parent.name}/{page}")
+            assert answer.content == path.read_bytes()
 
 
 @pytest.mark.parametrize("folder", each(SCENARIOS))
@@ -156,10 +164,3 @@ def test_a_document_of_fhir2_itself_becomes_calls_or_is_no_type_of_ours(path: Pa
         (call,) = calls(Create(Side.CHILD, record), target).calls
         assert call.body
         assert "fhir2" not in call.template or isinstance(call.body.get("identifier", []), list)
-
-
-@pytest.mark.parametrize("path", each(case_folders("rest/*.json")))
-def test_rests_answer_about_a_merged_patient_says_voided(path: Path) -> None:
-    over = httpx.MockTransport(lambda request: httpx.Response(200, content=path.read_bytes()))
-    server = OpenMrs(over, "https://x.test", user="u", password="p")
-    assert asyncio.run(server.voided("patient", "x"))

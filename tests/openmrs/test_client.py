@@ -14,7 +14,7 @@ from resources.errors import PartnerAway, Refused, TryLater, Unsure
 from resources.fhir_server import Call, FhirServer, Found, Read, basic, entry_request
 from resources.openmrs import LARGEST_PAGE, OpenMrs
 from tests.openmrs.clinic import Clinic
-from tests.openmrs.people import encounter, key_of, observation, own_id, patient, visit
+from tests.openmrs.people import encounter, observation, own_id, patient, visit
 
 CHILD, PARENT = Side.CHILD, Side.PARENT
 GRACE = own_id("grace")
@@ -229,12 +229,6 @@ def test_the_history_of_a_patient_has_visits_encounters_and_observations(clinic:
     assert len(found) == 14
 
 
-def test_rest_says_whether_a_record_is_voided(clinic: Clinic) -> None:
-    clinic.edit(PARENT, patient())
-    clinic.remove(PARENT, key_of(patient()))
-    assert clinic.runner.run(clinic.ends[PARENT].voided("patient", GRACE))
-
-
 def test_a_generic_server_gets_conditions_and_a_lost_race_is_tried_later() -> None:
     seen: list[httpx.Request] = []
 
@@ -308,6 +302,21 @@ def test_the_clock_of_a_server_is_measured_by_its_date() -> None:
     assert server.clock_ahead is None
     asyncio.run(server.read("Patient", GRACE))
     assert server.clock_ahead == 7200
+
+
+@pytest.mark.parametrize("record_id", ["..", ".", ""])
+def test_an_id_that_would_climb_in_the_address_is_never_asked_for(record_id: str) -> None:
+    asked: list[str] = []
+
+    def far(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.raw_path.decode())
+        return httpx.Response(200, json=patient())
+
+    with pytest.raises(Refused, match="address"):
+        asyncio.run(spoken(far).read("Patient", record_id))
+    with pytest.raises(TryLater):
+        asyncio.run(spoken(far).read("Patient", "../../admin"))
+    assert asked == ["/openmrs/ws/fhir2/R4/Patient/..%2F..%2Fadmin"]
 
 
 def test_requests_wait_for_their_turn() -> None:

@@ -22,7 +22,7 @@ filter = { kind = "all" }
 
 def test_the_file_of_the_repository_is_read() -> None:
     first, second = read((ROOT / "openmrs.toml").read_text())
-    assert (first.name, first.push, second.push) == ("clinic-a", "A", "B")
+    assert (first.name, first.push, second.name) == ("clinic-a", "A", "clinic-b")
     assert first.policy("Encounter") is Policy.MANUAL
     assert first.policy("Observation") is Policy.MERGE
     assert first.child.kind is FarKind.OPENMRS_REST

@@ -15,7 +15,7 @@ from assets.openmrs.events import Side
 from assets.openmrs.mapping import Call, FarKind, Target, calls, message_kind, outgoing, prepared
 from assets.openmrs.merge import changes
 from assets.openmrs.reconcile import Create, Edit, Revive, Void, Write
-from assets.openmrs.records import in_group_order, redirected, references
+from assets.openmrs.records import redirected, references
 from assets.openmrs.tree import Tree
 from resources.fhir_server import read_calls
 from tests.openmrs.people import encounter, in_home, observation, own_id, patient, visit
@@ -200,9 +200,3 @@ def test_references_are_found_wherever_they_stand_and_put_on_the_other_ids() -> 
     keys = dict(zip((key for _, key in references(record)), ("p2", "v2"), strict=True))
     moved = redirected(record, keys)
     assert sorted(key.id for _, key in references(moved)) == ["p2", "v2"]
-
-
-def test_members_of_a_group_come_before_it_and_a_circle_ends() -> None:
-    group = observation("group", hasMember=[{"reference": f"Observation/{own_id('member')}"}])
-    member = observation("member", hasMember=[{"reference": f"Observation/{own_id('group')}"}])
-    assert [each["id"] for each in in_group_order([group, member])] == [own_id("member"), own_id("group")]

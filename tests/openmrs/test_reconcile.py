@@ -8,25 +8,20 @@ from assets.openmrs.canonical import canonical
 from assets.openmrs.events import Side
 from assets.openmrs.merge import Policy
 from assets.openmrs.reconcile import (
-    Absence,
-    Alive,
     Carry,
     Conflict,
     Create,
     Edit,
-    Known,
     Nothing,
     Quarrel,
-    Reading,
     Reason,
-    RecordState,
     Revive,
     Rules,
     Void,
     decide,
-    settled,
     unchanged,
 )
+from assets.openmrs.states import Absence, Alive, Known, Reading, RecordState, settled
 from tests.openmrs.people import own_id, patient
 
 GRACE = patient()

@@ -56,7 +56,7 @@ def after(ids: list[int]) -> Position:
 def test_a_first_walk_reads_everything_from_the_oldest() -> None:
     walk, read, _, asked = walked(paged(list(range(13))))
     assert read == [str(each) for each in range(13)]
-    assert asked == [RECENT, 1, 2, 3]
+    assert asked == [RECENT, 1, 2, 3, 1]
     assert walk.position == Position(marker=Marker(entry_id="12", page=3), fingerprint="0")
 
 
@@ -160,6 +160,32 @@ def test_two_bad_pages_in_a_row_are_two_gaps() -> None:
     _, read, found, _ = walked(paged(list(range(20)), broken=frozenset({2, 3})))
     assert read == [str(each) for each in [*range(5), *range(15, 20)]]
     assert found == [Finding.GAP]
+
+
+def test_a_page_one_that_cannot_be_read_does_not_make_another_server() -> None:
+    _, read, found, _ = walked(paged(list(range(14)), size=10, broken=frozenset({1})), after(list(range(12))))
+    assert (read, found) == (["12", "13"], [Finding.MARKER_MOVED])
+
+
+def test_rows_purged_while_pages_are_read_lose_no_entry() -> None:
+    ids, asked = list(range(20)), []
+
+    def server(page: int) -> Answer:
+        asked.append(page)
+        return paged(ids if len(asked) < 4 else ids[3:])(page)
+
+    walk, read, found, _ = walked(server)
+    assert set(read) == {str(each) for each in range(20)}
+    assert found == [Finding.PURGED]
+    assert walk.position.fingerprint == "3"
+
+
+def test_pages_that_overlap_are_no_loop() -> None:
+    def server(page: int) -> Answer:
+        number = page or 3
+        return Page(number=number, has_next=number < 3, entries=rows(number, number + 1))
+
+    assert walked(server)[1:3] == (["1", "2", "3", "4"], [])
 
 
 def test_an_empty_page_in_the_middle_is_passed() -> None:

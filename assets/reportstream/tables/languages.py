@@ -4,7 +4,9 @@ Origin: SimpleReport's own list of 74 names (CC0 1.0); names and codes are their
 differently (``zxx`` means no linguistic content, ``yue`` is Cantonese only), since receivers know them so.
 """
 
-LANGUAGES = {
+from assets.code_tables import CodeTable
+
+_SHIPPED = {
     "English": "eng",
     "Spanish": "spa",
     "Unknown": "zxx",
@@ -80,3 +82,6 @@ LANGUAGES = {
     "Singhalese": "sin",
     "Taiwanese": "oan",
 }
+
+#: By name. A name of the official file that SimpleReport does not offer is found as well once it is loaded.
+LANGUAGES = CodeTable(_SHIPPED, key="display", value="code", codes="[a-z]{3}(-[a-z]{3})?")

@@ -4,7 +4,14 @@ Origin: ReportStream's tables specimen_type and specimen_source_site_code and th
 (CC0 1.0). A code outside these tables is taken, but its cell may be emptied and receivers may filter the result.
 """
 
-SPECIMENS = {
+from typing import Final
+
+from assets.code_tables import CodeTable
+
+#: The form of a SNOMED CT identifier (SNOMED International, Release File Specification, 2.1.1).
+_SNOMED: Final = "[1-9][0-9]{5,17}"
+
+_SPECIMENS = {
     "119297000": "Blood specimen",
     "119334006": "Sputum specimen",
     "119335007": "Coughed sputum specimen",
@@ -37,7 +44,7 @@ SPECIMENS = {
     "1293160008": "Mid-turbinate nasal swab",
 }
 
-SOURCE_SITES = {
+_SOURCE_SITES = {
     "955009": "Bronchial structure",
     "1797002": "Structure of anterior nares",
     "29092000": "Venous structure",
@@ -51,6 +58,10 @@ SOURCE_SITES = {
     "123851003": "Mouth region structure",
     "442083009": "Anatomical or acquired body structure",
 }
+
+#: By code.
+SPECIMENS = CodeTable(_SPECIMENS, key="code", value="display", codes=_SNOMED)
+SOURCE_SITES = CodeTable(_SOURCE_SITES, key="code", value="display", codes=_SNOMED)
 
 #: Where the sender says nothing about the site (body structure).
 TOPOGRAPHY_UNKNOWN = "87100004"

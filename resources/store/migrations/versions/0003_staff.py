@@ -40,6 +40,9 @@ CREATE INDEX sign_in_try_account ON sign_in_try (account, at);
 CREATE INDEX sign_in_try_address ON sign_in_try (address, at);
 CREATE INDEX sign_in_try_at ON sign_in_try (at);
 
+-- The acts on one message, for its page.
+CREATE INDEX audit_target ON audit (target) WHERE target IS NOT NULL;
+
 GRANT SELECT ON staff TO handoff_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON staff_session TO handoff_app;
 GRANT SELECT, INSERT, DELETE ON sign_in_try TO handoff_app;

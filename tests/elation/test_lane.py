@@ -1,0 +1,186 @@
+"""The lane from the store to Elation in miniature, over real HTTP."""
+
+import json
+
+from resources.store import operators
+from tests.elation.charts import ANA
+from tests.elation.practice import Practice, chart, event
+
+WHO = operators.Who("Op", "the clinic asked")
+
+
+def test_a_new_chart_becomes_a_patient_with_its_policies(practice: Practice) -> None:
+    practice.receive(event("1", "chart_created"))
+    _, how = practice.drain()
+    (patient,) = practice.patients()
+    (policy,) = practice.policies(patient["id"])
+    assert (patient["last_name"], patient["metadata"]["object_id"]) == ("Rivera", "chart-1")
+    assert (patient["primary_physician"], patient["preferred_language"]) == (131074, "Spanish")
+    assert (policy["rank"], policy["carrier"], policy["member_id"]) == (1, "Healthfirst", "HF123456")
+    assert practice.states() == {"delivered": 2}
+    assert how == "quiet"
+
+
+def test_events_of_a_chart_arrive_in_their_order(practice: Practice) -> None:
+    practice.receive(event("1", "chart_created"))
+    practice.drain()
+    for number in range(5):
+        practice.receive(event(f"e{number}", of=ANA | {"first_name": f"Ana{number}"}))
+        practice.drain()
+    names = [json.loads(row["body"])["first_name"] for row in practice.received("PATCH")]
+    assert names == [f"Ana{number}" for number in range(5)]
+
+
+def test_the_link_to_the_patient_is_remembered_from_run_to_run(practice: Practice) -> None:
+    practice.receive(event("1", "chart_created"))
+    practice.drain()
+    searches = len(practice.received("GET"))
+    practice.receive(event("2", of=ANA | {"first_name": "Anna"}))
+    practice.drain()
+    assert [row["path"] for row in practice.received("GET")[searches:]] == []
+    assert practice.database.one("SELECT count(*) FROM known") == 2
+
+
+def test_a_snapshot_in_which_nothing_of_ours_changed_is_closed_without_a_call(practice: Practice) -> None:
+    practice.receive(event("1", "chart_created"))
+    practice.drain()
+    before = len(practice.received())
+    practice.receive(event("2", of=ANA | {"phones": [*ANA["phones"], *ANA["phones"]]}))
+    practice.drain()
+    assert len(practice.received()) == before
+    assert practice.states() == {"delivered": 4}
+    first, second = practice.database.rows("SELECT DISTINCT arrival FROM ended ORDER BY 1")
+    rows = practice.database.rows("SELECT by_id, attempts, reason FROM ended WHERE arrival = %s ORDER BY part", second[0])
+    assert [row[:2] for row in rows] == [(first[0], 0), (first[0] + 1, 0)]
+    assert all("nothing of ours has changed" in row[2] for row in rows)
+
+
+def test_what_was_in_doubt_since_is_sent_although_it_is_what_was_last_delivered(practice: Practice) -> None:
+    practice.receive(event("1", "chart_created"))
+    practice.drain()
+    practice.fault("PATCH", status=400, take=True)
+    practice.receive(event("2", of=ANA | {"first_name": "Anna"}))
+    practice.drain()
+    practice.receive(event("3"))
+    practice.drain()
+    assert practice.patients()[0]["first_name"] == "Ana"
+    assert practice.states() == {"delivered": 5, "failed": 1}
+
+
+def test_waiting_updates_go_as_one_call_and_each_event_points_to_it(practice: Practice) -> None:
+    practice.receive(
+        event("1", "chart_created"),
+        *(event(f"e{number}", of=ANA | {"first_name": f"Ana{number}", "member_id": f"M{number}"}) for number in range(4)),
+    )
+    practice.drain()
+    assert practice.writes() == ["POST patients", "PATCH patients", "POST policies"]
+    assert practice.patients()[0]["first_name"] == "Ana3"
+    rows = practice.database.rows(
+        "SELECT e.part, e.state, b.arrival = e.by_id & -8, e.part = (e.by_id & 7) FROM ended AS e"
+        " JOIN ended AS b ON b.arrival + b.part = e.by_id WHERE e.state = 5 ORDER BY e.arrival, e.part"
+    )
+    # The creation's own policies are carried by the newest event's; its patient is never merged away.
+    assert rows == [(1, 5, True, True), *[(part, 5, True, True) for _ in range(3) for part in (0, 1)]]
+    assert practice.states() == {"delivered": 3, "superseded": 7}
+
+
+def test_no_state_is_lost_to_a_newer_one_that_cannot_be_sent(practice: Practice) -> None:
+    practice.receive(event("1", "chart_created"))
+    practice.drain()
+    practice.receive(
+        event("2", of=ANA | {"first_name": "Anna"}),
+        event("3", of=ANA | {"first_name": "Annabel", "last_name": "x" * 71}),
+    )
+    practice.drain()
+    assert practice.patients()[0]["first_name"] == "Anna"
+    assert practice.states() == {"delivered": 4, "set_aside": 1}
+    reason = practice.database.one("SELECT reason FROM ended WHERE state = 7")
+    assert "data.chart.last_name" in str(reason)
+
+
+def test_policies_that_fail_do_not_send_the_patient_again(practice: Practice) -> None:
+    practice.fault("POST .*/policies", status=400)
+    practice.receive(event("1", "chart_created"))
+    practice.drain()
+    assert practice.states() == {"delivered": 1, "failed": 1}
+    failed = practice.database.one("SELECT arrival + part FROM ended WHERE state = 3")
+    with practice.database.connect() as db:
+        operators.retry_now(db, int(str(failed)), WHO)
+    practice.drain()
+    assert practice.states() == {"delivered": 2}
+    assert practice.writes() == ["POST patients", "POST policies", "POST policies"]
+
+
+def test_a_refused_creation_holds_its_queue_and_goes_on_in_order_when_mended(practice: Practice) -> None:
+    practice.fault("POST .*/patients", status=400)
+    practice.receive(event("1", "chart_created"), event("2", of=ANA | {"first_name": "Anna"}))
+    practice.receive(event("other", "chart_created", chart(2)))
+    practice.drain()
+    assert [row["last_name"] for row in practice.patients()] == ["Rivera 2"]
+    failed = practice.database.one("SELECT arrival + part FROM ended WHERE state = 3")
+    with practice.database.connect() as db:
+        operators.retry_now(db, int(str(failed)), WHO)
+    practice.drain()
+    assert {row["first_name"] for row in practice.patients()} == {"Ana", "Anna"}
+    assert practice.states()["failed" if "failed" in practice.states() else "delivered"] >= 4
+
+
+def test_a_chart_whose_event_was_set_aside_is_mapped_anew_with_all_its_calls(practice: Practice) -> None:
+    practice.receive(event("1", "chart_created", ANA | {"dob": "not a date"}))
+    practice.drain()
+    assert practice.states() == {"set_aside": 1}
+    aside = practice.database.one("SELECT arrival FROM ended WHERE state = 7")
+    with practice.database.connect() as db:
+        operators.retry_now(db, int(str(aside)), WHO)
+    practice.drain()
+    assert practice.states() == {"set_aside": 1}
+
+
+def test_without_the_one_physician_the_lane_pauses_and_nothing_fails(practice: Practice) -> None:
+    practice.receive(event("1", "chart_created"))
+    practice.drain(ELATION_PRIMARY_PHYSICIAN="Nobody")
+    assert practice.states() == {"waiting": 1}
+    away = str(practice.database.one("SELECT away_reason FROM lane WHERE name = 'elation'"))
+    assert "ELATION_PRIMARY_PHYSICIAN" in away
+    with practice.database.connect() as db:
+        db.execute("UPDATE lane SET away_until = now() WHERE name = 'elation'")
+    practice.drain()
+    assert practice.states() == {"delivered": 2}
+    assert practice.database.one("SELECT away_since FROM lane WHERE name = 'elation'") is None
+
+
+def test_a_sign_in_that_is_refused_pauses_the_lane_and_eats_no_attempt(practice: Practice) -> None:
+    practice.http.post("/_sandbox/elation/settings", json={"clients": {"somebody": "else"}})
+    practice.receive(event("1", "chart_created"))
+    practice.drain()
+    assert practice.database.rows("SELECT attempts FROM work") == [(0,)]
+    assert practice.database.one("SELECT away_since IS NOT NULL FROM lane WHERE name = 'elation'") is True
+
+
+def test_a_creation_in_doubt_is_looked_for_before_it_is_sent_again(practice: Practice) -> None:
+    practice.fault("POST .*/patients", status=504, take=True)
+    practice.receive(event("1", "chart_created"))
+    practice.drain(HANDOFF_LINGER_SECONDS=1.5)
+    assert len(practice.patients()) == 1
+    assert practice.writes().count("POST patients") == 1
+    assert practice.states() == {"delivered": 2}
+
+
+def test_sending_a_delivered_state_again_on_request_makes_a_call(practice: Practice) -> None:
+    from resources.store.values import State
+
+    practice.receive(event("1", "chart_created"))
+    practice.drain()
+    messages = [row[0] for row in practice.database.rows("SELECT arrival + part FROM ended ORDER BY 1")]
+    with practice.database.connect() as db:
+        operators.reopen(db, messages, WHO, states=[State.DELIVERED])
+    before = len(practice.received("PATCH"))
+    practice.drain()
+    assert len(practice.received("PATCH")) == before + 1
+    assert practice.states() == {"delivered": 2}
+
+
+def test_one_chart_can_be_worked_by_itself(practice: Practice) -> None:
+    practice.receive(event("1", "chart_created"), event("2", "chart_created", chart(2)))
+    practice.drain(only=practice.database.sealer.blind("queue", "elation", "chart-2"))
+    assert [row["metadata"]["object_id"] for row in practice.patients()] == ["chart-2"]

@@ -1,0 +1,142 @@
+"""The door for Redox: proves who knocks, keeps every message, and only then says 200.
+
+Redox sends in order and stops at the first answer of 400 or more, so what cannot be used is kept, set aside for a
+person, and answered 200 like the rest. Source: docs.redoxengine.com, "Create and verify an endpoint".
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from time import perf_counter
+from urllib.parse import parse_qs
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from assets.hcoint.book import Book, Taken
+from assets.hcoint.told import by_redox
+from assets.hcoint.verification import presented, proven, verification
+from resources.settings import SettingError, Settings
+from resources.store.connect import Away
+from resources.store.intake import Verdict
+from web.answers import Answer, Refusal, answer, problem
+from web.body import READ_SECONDS, TOO_SLOW, Gone
+from web.intake import AWAY, Surroundings
+from web.logs import place_of
+
+log = logging.getLogger("handoff.door")
+
+PATH = "/intake/redox"
+LANE = "hcoint"
+
+#: Orders are some kilobytes. What is larger than this stops the feed, so it is far above what is sent.
+MOST_BYTES = 10_000_000
+#: Without a token in its headers a request can only be a verification.
+VERIFICATION_BYTES = 4_096
+#: Orders are stored beside uploads, not behind them.
+THREADS = 2
+
+UNKNOWN = problem(401, "the verification token is missing or not known here")
+TOO_LARGE = problem(413, f"the body is larger than {MOST_BYTES:,} bytes; this stops the feed, tell us")
+OTHER_METHOD = problem(405, "this is a door: send POST, or GET to verify", allow="GET, POST")
+
+
+class RedoxDoor:
+    """Takes one message a request."""
+
+    def __init__(self, settings: Settings, book: Book, around: Surroundings) -> None:
+        self._tokens = settings.several("REDOX_VERIFICATION_TOKENS")
+        if len(self._tokens) > 2:
+            raise SettingError("REDOX_VERIFICATION_TOKENS: two tokens may live at a time")
+        self._book, self._around = book, around
+        self._meter = around.figures.meter(LANE)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="redox")
+
+    def close(self) -> None:
+        """End the threads after what they have in hand."""
+        self._threads.shutdown()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, answered."""
+        began = perf_counter()
+        try:
+            what = await self._answer(scope, receive)
+        except Refusal as refusal:
+            what = refusal.answer
+            self._meter.refused(what.status)
+        except Gone:
+            return
+        except Exception as error:  # the feed waits and sends the same again
+            log.error("redox: not stored (%s)", place_of(error))
+            what = AWAY
+        with suppress(RuntimeError, OSError):  # Redox hung up: what it will send again is a repeat
+            await what(send)
+        self._meter.answered(what.status, perf_counter() - began)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        headers = {
+            name.decode("latin-1"): value.decode("utf-8", "surrogateescape")
+            for name, value in scope["headers"]
+        }
+        if scope["method"] == "GET":
+            query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+            return self._verified(
+                *(query.get(name, [""])[-1] for name in ("verification-token", "challenge"))
+            )
+        if scope["method"] != "POST":
+            raise Refusal(OTHER_METHOD)
+        known = proven(presented(headers), self._tokens)
+        raw = await _read(headers, receive, MOST_BYTES if known else VERIFICATION_BYTES)
+        if (asked := verification(raw)) is not None:
+            return self._verified(asked.token, asked.challenge)
+        if not known:
+            raise Refusal(UNKNOWN)
+        if closed := self._around.opening.closed:
+            raise Refusal(closed)
+        return said(await self._take(raw))
+
+    def _verified(self, token: str, challenge: str) -> Answer:
+        if not proven(token, self._tokens):
+            raise Refusal(UNKNOWN)
+        return answer(200, challenge.encode(), "text/plain; charset=utf-8")
+
+    async def _take(self, raw: bytes) -> Taken:
+        loop = asyncio.get_running_loop()
+        try:
+            taken = await loop.run_in_executor(self._threads, lambda: self._book.take(by_redox(raw)))
+        except Away:
+            raise Refusal(AWAY) from None
+        self._meter.stored([taken.verdict])
+        if taken.verdict is Verdict.CONFLICT:
+            log.warning("redox: a message came again with other content; both are kept")
+        return taken
+
+
+def said(taken: Taken) -> Answer:
+    """200 whatever it was: it is stored."""
+    return answer(200, msgspec.json.encode({"effect": taken.effects[0], "effects": taken.effects}))
+
+
+async def _read(headers: Mapping[str, str], receive: Receive, most: int) -> bytes:
+    """The body; what is too large is refused before it is read where its length is told."""
+    refusal = Refusal(TOO_LARGE if most == MOST_BYTES else UNKNOWN)
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > most:
+        raise refusal
+    body = bytearray()
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise Gone
+                body += message.get("body", b"")
+                if len(body) > most:
+                    raise refusal
+                more = message.get("more_body", False)
+    except TimeoutError:
+        raise Refusal(TOO_SLOW) from None
+    return bytes(body)
