@@ -3,100 +3,23 @@
 Compared with ``bare_copy``, in the same run and in turn, so that both meet the same machine.
 """
 
-import json
-import os
 import statistics
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
-from uuid import uuid4
 
+from benchmarks.events import Events
+from benchmarks.lines import Line
+from benchmarks.place import Place
 from benchmarks.senders import Sent, request, send
 from handoff.ports import free_port
 
 TOKEN = "bench"
 DOOR, BARE = "/intake/reportstream/test-events", "/take"
-
-EVENT: dict[str, Any] = {
-    "event_id": "",
-    "correction_status": "ORIGINAL",
-    "date_tested": "2026-03-02T15:04:05+00:00",
-    "results": [{"disease": "COVID-19", "result": "POSITIVE"}],
-    "patient_has_prior_tests": True,
-    "patient": {
-        "internal_id": "",
-        "first_name": "Noor",
-        "middle_name": None,
-        "last_name": "Okafor",
-        "race": "black",
-        "ethnicity": "not_hispanic",
-        "gender": "female",
-        "birth_date": "1975-11-23",
-        "street": "400 Harbor Ave",
-        "street_2": "Apt 3",
-        "city": "Duluth",
-        "county": "St. Louis",
-        "state": "MN",
-        "zip_code": "55802",
-        "country": "USA",
-        "phone_number": "(218) 555-0119",
-        "email": "noor@example.org",
-        "role": "STAFF",
-        "tribal_affiliation": [],
-        "preferred_language": "English",
-        "employed_in_healthcare": True,
-        "resident_congregate_setting": False,
-    },
-    "survey": {"no_symptoms": False, "symptom_onset_date": "2026-02-27"},
-    "organization": {"name": "North Shore Care", "type": "nursing_home"},
-    "facility": {
-        "name": "North Shore Laboratory",
-        "clia_number": "24D0000001",
-        "street": "9 Pier Rd",
-        "city": "Duluth",
-        "county": "St. Louis",
-        "state": "MN",
-        "zip_code": "55802",
-        "phone": "(218) 555-0100",
-        "email": "lab@example.org",
-    },
-    "ordering_provider": {
-        "npi": "1245319599",
-        "first_name": "Ira",
-        "last_name": "Lund",
-        "street": "9 Pier Rd",
-        "city": "Duluth",
-        "state": "MN",
-        "zip_code": "55802",
-        "phone": "(218) 555-0101",
-    },
-    "device": {
-        "internal_id": "7d0b6a52-5a6c-4a7e-9a55-0f3a1b2c0003",
-        "model": "BinaxNOW COVID-19 Ag Card",
-        "manufacturer": "Abbott",
-        "test_length_minutes": 15,
-        "tests": [
-            {
-                "disease": "COVID-19",
-                "test_performed_code": "94558-4",
-                "test_ordered_code": "94558-4",
-                "test_kit_name_id": "10811877011269",
-                "equipment_uid": "10811877011269",
-            }
-        ],
-    },
-    "specimen": {"type_code": "445297001", "source_site_code": None},
-}
-
-
-def event() -> bytes:
-    """A test event nobody has seen."""
-    patient = {**EVENT["patient"], "internal_id": str(uuid4())}
-    return json.dumps({**EVENT, "event_id": str(uuid4()), "patient": patient}, separators=(",", ":")).encode()
 
 
 @contextmanager
@@ -105,7 +28,7 @@ def serving(factory: str, environment: Mapping[str, str], path: str) -> Iterator
     port = free_port()
     words = (sys.executable, "-m", "uvicorn", "--factory", factory, "--port", str(port))
     how = ("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning")
-    server = subprocess.Popen([*words, *how], env={**os.environ, **environment})
+    server = subprocess.Popen([*words, *how], env=dict(environment))
     try:
         _await(port, server)
         yield f"http://127.0.0.1:{port}{path}"
@@ -129,40 +52,38 @@ def _await(port: int, server: "subprocess.Popen[bytes]") -> None:
     raise RuntimeError("the server does not answer")
 
 
-def measure(
-    environment: Mapping[str, str], *, rounds: int = 3, seconds: float = 2.0
-) -> Iterator[dict[str, object]]:
-    """One line a concurrency. ``environment``: the store's addresses and keys."""
-    environment = {**environment, "HANDOFF_TOKENS_REPORTSTREAM": TOKEN}
+def measure(place: Place) -> Iterator[Line]:
+    """One line a concurrency: the medians of several rounds, ours and the other in turn."""
+    return rates(place, rounds=5 if place.full else 3, seconds=4.0 if place.full else 2.0)
+
+
+def rates(place: Place, *, rounds: int, seconds: float) -> Iterator[Line]:
+    """With so many rounds of about so many seconds."""
+    environment = {**place.values, "HANDOFF_TOKENS_REPORTSTREAM": TOKEN}
+    events = Events()
     with (
         serving("web.app:create_app", environment, DOOR) as door,
         serving("benchmarks.bare_copy:create_app", environment, BARE) as bare,
     ):
         for url in (door, bare):
-            _load(url, 2_000, 16)
+            _load(url, events, round(1_000 * seconds), 16)
         for connections in (1, 16, 64):
-            number = int(seconds * (1_000 if connections == 1 else 5_000))
+            number = round(seconds * (1_000 if connections == 1 else 5_000))
             ours, theirs = [], []
             for _ in range(rounds):
-                ours.append(_load(door, number, connections).rate)
-                theirs.append(_load(bare, number, connections).rate)
-            value, of = statistics.median(ours), statistics.median(theirs)
-            yield {
-                "bench": f"intake_c{connections}",
-                "value": round(value),
-                "unit": "events/s",
-                "of": f"bare_copy {of:.0f}",
-                "ratio": round(value / of, 2),
-            }
+                ours.append(_load(door, events, number, connections).rate)
+                theirs.append(_load(bare, events, number, connections).rate)
+            yield Line(
+                bench=f"intake_c{connections}",
+                value=statistics.median(ours),
+                unit="events/s",
+                of="bare_copy",
+                compared=statistics.median(theirs),
+            )
 
 
-def _load(url: str, number: int, connections: int) -> Sent:
-    sent = send(url, [request(url, event(), TOKEN) for _ in range(number)], connections)
+def _load(url: str, events: Events, number: int, connections: int) -> Sent:
+    sent = send(url, [request(url, events.one(), TOKEN) for _ in range(number)], connections)
     if sent.good != number:
         raise RuntimeError(f"{sent.other} of {number} requests were not taken")
     return sent
-
-
-if __name__ == "__main__":
-    for line in measure(os.environ):
-        print(json.dumps(line), flush=True)

@@ -20,7 +20,9 @@ COMMANDS = {
     "migrate": "bring the store's tables up to date and make the partitions of the coming months",
     "messages": "find messages, see their life, send again, skip, hold, release",
     "replay": "send what arrived in a span of time again, after a look at what that would do",
+    "staff": "add, list and disable the accounts of the staff pages, and set their passwords",
     "keys": "make, list and rotate the keys that seal what is stored",
+    "import-orders": "take over orders and notes of the system before this one",
     "tables": "list the code tables the mappings use, and load newer official ones",
 }
 
@@ -31,6 +33,7 @@ examples:
   handoff messages list --lane elation --state failed --since 2h
   handoff messages retry 1880000000000000000 --by Katie --reason "Elation has mended the chart"
   handoff replay --lane reportstream --from 2026-03-01 --to 2026-03-01 --dry-run
+  handoff staff add kari --role clinician --by Katie --reason "new in the ward"
   handoff keys list
   handoff tables list
 
@@ -48,7 +51,7 @@ class _Command(argparse.ArgumentParser):
         name = self.prog.removeprefix("handoff ")
         if name in COMMANDS and not self.complete:
             self.complete = True
-            import_module(f"handoff.{name}").add_arguments(self)
+            import_module(f"handoff.{name.replace('-', '_')}").add_arguments(self)
         return super().parse_known_args(args, namespace)
 
 

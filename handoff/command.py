@@ -14,11 +14,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from handoff import environment, postgres
+from resources.store.lanes import NUMBERS
 
 if TYPE_CHECKING:
     from resources.settings import Settings
     from resources.store.connect import Connection
     from resources.store.operators import Who
+
+LANES = tuple(NUMBERS)
 
 DONE, NOT_POSSIBLE, WRONG_WORDS, OUR_FAULT = range(4)
 

@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from handoff import environment, services
+from handoff import demo_notes, environment, services, staff
 from handoff.supervisor import SupervisorError, tell
+from resources.settings import Settings
 from resources.store.connect import Connection, connect
 from resources.store.ids import first_id
 from resources.store.lanes import NUMBERS
@@ -67,12 +68,24 @@ def partners(settings: Mapping[str, str]) -> dict[str, str]:
     """The settings that lead every lane to the sandbox, and make it quick; what is set already stays."""
     number = environment.port(settings, "HANDOFF_SANDBOX_PORT")
     sandbox = f"http://127.0.0.1:{number}"
+    laboratory = f"mllp://127.0.0.1:{environment.port(settings, 'HANDOFF_SANDBOX_MLLP_PORT')}"
     demo = {
         "HANDOFF_NOTICE_URLS": f"json://127.0.0.1:{number}/notices/",
+        "ELATION_URL": f"{sandbox}/elation/api/2.0",
+        "ELATION_CLIENT_ID": "demo",
+        "ELATION_CLIENT_SECRET": "demo",
+        "ELATION_CAREGIVER_PRACTICE": "65540",
+        "ELATION_SETTLE_SECONDS": "5",
         "REPORTSTREAM_URL": f"{sandbox}/reportstream",
         "REPORTSTREAM_FUNCTION_KEY": "demo",
         "REPORTSTREAM_BATCH_WINDOW_SECONDS": "2",
         "REPORTSTREAM_POLL_PLAN": "1,2,3,5",
+        "REDOX_URL": f"{sandbox}/redox",
+        "REDOX_API_KEY": "demo",
+        "REDOX_SECRET": "demo",
+        "HCOINT_NORTHLAB_MLLP_URL": laboratory,
+        "HCOINT_MULTICARE_HL7_MLLP_URL": laboratory,
+        "HCOINT_SETTLE_SECONDS": "5",
     }
     return {**demo, **settings}
 
@@ -93,11 +106,39 @@ def samples(lane: str, source: str, count: int, *, setting: str, batch: int = 1)
     return send
 
 
+def orders(stage: Stage) -> None:
+    """Orders over Redox and over HL7 v2."""
+    samples("hcoint", "redox", 6, setting="REDOX_VERIFICATION_TOKENS")(stage)
+    port = environment.port(stage.settings, "HANDOFF_MLLP_PORT")
+    words = [sys.executable, "-m", "sandbox.samples", "northlab", "--count", "4"]
+    done = subprocess.run(  # noqa: S603 - our own words
+        [*words, "--to", f"mllp://127.0.0.1:{port}"],
+        cwd=environment.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SupervisorError(f"the sample orders over HL7 were not taken: {done.stderr.strip()[-300:]}")
+
+
+def notes(stage: Stage) -> None:
+    """The clinician answers them, with an account of the demo."""
+    found = Settings(stage.settings)
+    with connect(found.owner_url, "handoff demo") as owner:
+        staff.demo(found, owner)
+    answered = demo_notes.play(stage.web, stage.settings)
+    tell(f"hcoint: the clinician has answered {answered} orders")
+
+
 PLAYS: Sequence[Play] = (
     Play(
         "reportstream",
         samples("reportstream", "reportstream", 300, setting="HANDOFF_TOKENS_REPORTSTREAM", batch=50),
     ),
+    Play("elation", samples("elation", "elation", 200, setting="HANDOFF_TOKENS_ELATION", batch=20)),
+    Play("hcoint", orders, notes),
 )
 
 

@@ -4,6 +4,7 @@ Asked for by name and imported when asked, so that a command starts without five
 one its runs use: ``assets.<lane>.sending.lane(settings)``.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,6 +14,7 @@ from handoff.sent import apart
 
 if TYPE_CHECKING:
     from assets.code_tables import CodeTable
+    from assets.drain.settings import SinglesLane
     from resources.settings import Settings
     from resources.store.connect import Connection
     from resources.store.values import Arrival
@@ -54,9 +56,10 @@ class Today:
 
         # Mapping needs no account at ReportStream; a lane that maps and sends nothing asks for none.
         quiet = Settings({**settings.values, "REPORTSTREAM_TRANSPORT": "none"})
-        made = import_module(f"assets.{lane}.sending").lane(quiet)
-        self._lane: Any = made
-        self.batches = hasattr(made, "item")
+        self._lane: Any = import_module(f"assets.{lane}.sending").lane(quiet)
+        self.batches = hasattr(self._lane, "item")
+        if not self.batches:
+            asyncio.run(prepare(self._lane))
 
     def __call__(self, arrival: "Arrival", part: int) -> Made | None:
         """One message of the arrival; None where today's mapping makes no such message.
@@ -73,16 +76,30 @@ class Today:
         return Made(one.body, b"", one.kind, tuple(sorted(one.address.items())))
 
 
+async def prepare(lane: "SinglesLane") -> None:
+    """Let a mapping learn of its partner what it must know; a lane that needs nothing opens no connection."""
+    from assets.drain.settings import SinglesLane
+
+    if lane.prepare is SinglesLane.prepare:
+        return
+    client = await lane.connect()
+    try:
+        await lane.prepare()
+    finally:
+        await client.close()
+
+
 def today(lane: str, settings: "Settings", db: "Connection") -> Today | str:
     """A lane's mapping with the code tables in force, or why there is none to ask here."""
     from assets import code_tables
+    from resources.errors import DeliveryError
     from resources.settings import SettingError
     from resources.store.code_tables import in_force
 
     try:
         code_tables.use(loadable(lane), in_force(db, lane))
         return Today(lane, settings)
-    except SettingError as error:
+    except (SettingError, DeliveryError) as error:
         return str(error)
     except ModuleNotFoundError as error:
         if error.name != f"assets.{lane}.sending":

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from resources.store.lookup import Found
     from resources.store.operators import Who
 
-LANES = ("reportstream", "elation", "hcoint", "pridok", "openmrs")
 STATES = ("waiting", "accepted", "delivered", "failed", "skipped", "superseded", "cancelled", "set_aside")
 
 EXAMPLES = """\
@@ -59,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         target = act.add_mutually_exclusive_group(required=True)
         target.add_argument("message", metavar="ID", nargs="?", type=int, help="one message")
         target.add_argument("--queue", type=command.digits, help="all of a queue: its hex digits, as shown")
-        target.add_argument("--lane", choices=LANES, help="all of a lane")
+        target.add_argument("--lane", choices=command.LANES, help="all of a lane")
         command.add_who(act)
         act.set_defaults(run=_act, verb=verb)
 
@@ -71,7 +70,7 @@ def _add_list(verbs: Any) -> None:
         epilog=LIST_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--lane", choices=LANES)
+    parser.add_argument("--lane", choices=command.LANES)
     parser.add_argument("--state", choices=STATES)
     parser.add_argument("--queue", type=command.digits, help="hex digits, as shown")
     parser.add_argument(

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from resources.store.connect import Connection
     from resources.store.operators import Reopened
 
-LANES = ("reportstream", "elation", "hcoint", "pridok", "openmrs")
 STATES = ("failed", "set_aside", "accepted", "delivered", "skipped", "superseded", "cancelled")
 
 EXAMPLES = """\
@@ -46,7 +45,9 @@ ROWS = 200
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which messages, and whether only to look."""
     parser.epilog = EXAMPLES
-    parser.add_argument("--lane", choices=LANES, help="required; after a restore every lane if none is named")
+    parser.add_argument(
+        "--lane", choices=command.LANES, help="required; after a restore every lane if none is named"
+    )
     parser.add_argument(
         "--from", dest="start", type=command.start, metavar="TIME", help="first arrival: a day, a moment, 2h"
     )
@@ -87,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         return restored.run(arguments)
     if arguments.lane is None:
-        raise command.Fault(f"say which lane with --lane: {', '.join(LANES)}")
+        raise command.Fault(f"say which lane with --lane: {', '.join(command.LANES)}")
     if arguments.start is None:
         raise command.Fault(
             "say which arrivals with --from and --to, such as --from 2026-03-01 --to 2026-03-01"

@@ -35,12 +35,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _doubt(db: "Connection", lane: str, arguments: argparse.Namespace) -> None:
-    from resources.store import operators, past
+    from resources.store import doubt, past
     from resources.store.lanes import NUMBERS
 
     waiting = past.waiting(db, NUMBERS[lane])
     if not arguments.dry_run:
-        operators.doubt(db, NUMBERS[lane], command.who(arguments))
+        doubt.mark(db, NUMBERS[lane], command.who(arguments))
     would = "would be " if arguments.dry_run else ""
     print(
         f"{lane}: {waiting.messages} messages and {waiting.batches} batches {would}asked about before they go"

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from resources.store.code_tables import Loaded
     from resources.store.connect import Connection
 
-LANES = ("reportstream", "elation", "hcoint", "pridok", "openmrs")
 
 #: No official table is nearly as large; a larger file is another one.
 MOST_BYTES = 20_000_000
@@ -55,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_table(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("lane", metavar="LANE", choices=LANES)
+    parser.add_argument("lane", metavar="LANE", choices=command.LANES)
     parser.add_argument("name", metavar="NAME", help="as `handoff tables list` names it")
     parser.add_argument("--by", metavar="NAME", help="your name, for the audit (your account's)")
     parser.add_argument(
@@ -80,7 +79,7 @@ class Shipped:
 def shipped() -> list[Shipped]:
     """Every table of every lane, out of what the files say of themselves."""
     found = []
-    for lane in LANES:
+    for lane in command.LANES:
         for path in sorted((ROOT / "assets" / lane / "tables").glob("*")):
             if path.suffix in READ and path.stem not in ("__init__", "loadable"):
                 found.append(_shipped(lane, path))
@@ -141,11 +140,11 @@ def _list(arguments: argparse.Namespace) -> int:
         loaded = {(one.lane, one.name): one for one in code_tables.newest(db) if one.entries is not None}
     lines = [_line(one, loaded.pop((one.lane, one.name), None)) for one in shipped()]
     named = {(line["lane"], line["name"]) for line in lines}
-    for lane in LANES:
+    for lane in command.LANES:
         for name, table in lanes.loadable(lane).items():
             if (lane, name) not in named:
                 lines.append(_line(_part(lane, name, table), loaded.pop((lane, name), None)))
-    lines.sort(key=lambda line: (LANES.index(line["lane"]), line["name"]))
+    lines.sort(key=lambda line: (command.LANES.index(line["lane"]), line["name"]))
     if arguments.json:
         for line in lines:
             print(json.dumps(line, ensure_ascii=False))

@@ -5,7 +5,7 @@ To add a lane, write its files (docs/add-a-lane.md) and add one line below.
 
 import dagster as dg
 
-from pipelines import alerts, elation, hcoint, reportstream, upkeep
+from pipelines import alerts, elation, hcoint, openmrs, pridok, reportstream, upkeep
 from resources.settings_resource import SettingsResource
 
 defs = dg.Definitions.merge(
@@ -13,6 +13,8 @@ defs = dg.Definitions.merge(
     reportstream.defs,
     elation.defs,
     hcoint.defs,
+    pridok.defs,
+    openmrs.defs,
     upkeep.defs,
     alerts.defs,
 )

@@ -5,21 +5,26 @@ Partner guide and runbook: docs/partners/reportstream.md
 
 import dagster as dg
 
+from assets.reportstream.destinations import destinations
 from assets.reportstream.lane import ASSETS, LANE
 from pipelines.triggers import batches_claimable, lane_job, lane_sensor, ledger_daily, ledger_job
 from resources.settings import Settings
 from resources.store import drains
-from resources.store.connect import connect
+from resources.store.connect import Connection, connect
 from resources.store.lanes import NUMBERS
 
 job = lane_job(LANE, "Send test events to ReportStream in batches and follow what becomes of them.")
 ledger = ledger_job(LANE)
 
-claimable = batches_claimable(
-    LANE,
-    window=lambda settings: settings.number("REPORTSTREAM_BATCH_WINDOW_SECONDS", 120.0),
-    items=lambda settings: settings.whole("REPORTSTREAM_BATCH_ITEMS", 500),
-)
+
+def claimable(db: Connection, settings: Settings) -> str | None:
+    """Whether one of the lane's destinations has something to do."""
+    return batches_claimable(
+        LANE,
+        window=lambda settings: settings.number("REPORTSTREAM_BATCH_WINDOW_SECONDS", 120.0),
+        items=lambda settings: settings.whole("REPORTSTREAM_BATCH_ITEMS", 500),
+        parts=[one.part for one in destinations(settings)],
+    )(db, settings)
 
 
 @dg.schedule(

@@ -4,8 +4,9 @@ The sensor asks the store, not Dagster, who lives: after an outage of its databa
 can stay STARTED for ever. Such ghosts are reported as failed here.
 """
 
+import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import dagster as dg
@@ -70,11 +71,13 @@ def lane_sensor(job: Any, claimable: Claimable) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, settings: dg.ResourceParam[Settings]
     ) -> dg.RunRequest | dg.SkipReason:
         with connect(settings.database_url, f"handoff sensor {lane}") as db:
-            publish_code(db, number)
+            newer = publish_code(db, number)
             bury_ghosts(context.instance, db, lane)
-            if drains.lives(db, number):
+            lives = drains.lives(db, number)
+            if lives and not newer:
                 return dg.SkipReason("a run drains the lane")
-            reason = claimable(db, settings)
+            # A run of older code is about to hand over: its successor need not wait for it, nor for work.
+            reason = "newer code" if lives else claimable(db, settings)
             if reason is None:
                 return dg.SkipReason("nothing to do")
             if not drains.ask(db, number, ASKED_SECONDS):
@@ -84,17 +87,20 @@ def lane_sensor(job: Any, claimable: Claimable) -> dg.SensorDefinition:
     return work
 
 
-def publish_code(db: Connection, lane: int) -> None:
-    """Say which code is newest, so that a run of older code hands over."""
-    db.execute("UPDATE lane SET code = %s WHERE number = %s AND code <> %s", [_CODE(), lane, _CODE()])
+def publish_code(db: Connection, lane: int) -> bool:
+    """Say which code is newest, so that a run of older code hands over; True when that is news."""
+    told = db.execute("UPDATE lane SET code = %s WHERE number = %s AND code <> %s", [_CODE(), lane, _CODE()])
+    return told.rowcount == 1
 
 
-def bury_ghosts(instance: dg.DagsterInstance, db: Connection, lane: str) -> None:
+def bury_ghosts(
+    instance: dg.DagsterInstance, db: Connection, lane: str, now: Callable[[], float] = time.time
+) -> None:
     """Report as failed the started runs of a lane that hold no lock."""
     started = instance.get_run_records(
         dg.RunsFilter(job_name=lane, statuses=[dg.DagsterRunStatus.STARTED]), limit=20
     )
-    old = datetime.now(UTC).timestamp() - GHOST_SECONDS
+    old = now() - GHOST_SECONDS
     ids = [
         record.dagster_run.run_id
         for record in started
@@ -181,7 +187,12 @@ def ledger_daily(lane: str, job: Any) -> dg.ScheduleDefinition:
         recent = [(today - timedelta(days=back)).isoformat() for back in range(1, LEDGER_DAYS + 1)]
         config = {"ops": {f"{lane}__ledger": {"config": {"resend": "none"}}}}
         return [
-            dg.RunRequest(partition_key=day, run_config=config, tags={"lane": lane, "handoff/ledger": "true"})
+            dg.RunRequest(
+                run_key=f"{today}: {day}",  # of several requests Dagster wants each named
+                partition_key=day,
+                run_config=config,
+                tags={"lane": lane, "handoff/ledger": "true"},
+            )
             for day in recent
             if day == recent[0] or day not in green
         ]

@@ -6,6 +6,7 @@ answer comes in one piece (a fifth less time in all than httpx-aiohttp, which st
 one as a stream that the reader may leave.
 """
 
+import io
 import ssl
 from collections.abc import AsyncIterator
 
@@ -13,7 +14,7 @@ import aiohttp
 import httpx
 from yarl import URL
 
-#: A plain answer up to this length is read at once.
+#: A plain answer up to this length is read at once; a larger body is written in pieces.
 AT_ONCE = 1_048_576
 
 
@@ -31,7 +32,7 @@ class Transport(httpx.AsyncBaseTransport):
             request.method,
             URL(str(request.url), encoded=True),
             headers=[(name.decode(), value.decode()) for name, value in request.headers.raw],
-            data=await request.aread() or None,
+            data=_sent(await request.aread()),
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=None, connect=seconds),
         )
@@ -57,6 +58,11 @@ class Transport(httpx.AsyncBaseTransport):
             trust_env=False,
         )
         return self._session
+
+
+def _sent(body: bytes) -> bytes | io.BytesIO | None:
+    """The body; a large one in pieces, so that the loop is not held while it is written."""
+    return io.BytesIO(body) if len(body) > AT_ONCE else body or None
 
 
 def _is_short(response: aiohttp.ClientResponse) -> bool:

@@ -15,6 +15,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
@@ -33,6 +34,9 @@ ANSWER_KEPT = 65_536
 LARGEST_ANSWER = 32_000_000
 #: No partner can hold a message longer than this by its Retry-After.
 LONGEST_WAIT_SECONDS = 86_400.0
+
+#: Reading an address takes half of the time that making a request takes; most are used again.
+_url = lru_cache(maxsize=4_096)(httpx.URL)
 
 _LATER = frozenset({408, 425, 429})
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
@@ -66,7 +70,7 @@ def request(
     filled = template.format_map({k: quote(v, safe="") for k, v in path.items()}) if path else template
     address = origin.rstrip("/") + filled + ("?" + urlencode(query) if query else "")
     extensions = {"template": template}
-    return httpx.Request(method, address, headers=headers, content=content, extensions=extensions)
+    return httpx.Request(method, _url(address), headers=headers, content=content, extensions=extensions)
 
 
 def on_origin(origin: str, link: str) -> str:

@@ -25,6 +25,8 @@ def hashed(password: str, *, name: str = "") -> str:
         raise Unfit(f"a password has at least {LEAST} characters: several words are easy to remember")
     if len(password) > MOST:
         raise Unfit(f"a password has at most {MOST} characters")
+    if password != password.strip():
+        raise Unfit("a password does not begin or end with a space")
     if name and name.lower() in password.lower():
         raise Unfit("a password does not contain the account's name")
     return _HASHER.hash(password)

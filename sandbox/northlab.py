@@ -1,6 +1,6 @@
 """A laboratory in miniature that speaks HL7 v2 over MLLP, with no network in between.
 
-It takes ORU^R01 and MDM^T02, looks for what every receiver looks for, and acknowledges. The same over HTTP for
+It takes ORU^R01, MDM^T02 and MDM^T10, looks for what every receiver looks for, and acknowledges. The same over HTTP for
 partners who post HL7: ``POST /northlab/``.
 """
 
@@ -18,7 +18,7 @@ from .desk import Desk
 
 START, END = b"\x0b", b"\x1c\r"
 #: MLLP has no length; a sender that never ends its frame is cut off here.
-MOST_BYTES = 40_000_000
+MOST_BYTES = 48_000_000
 
 
 class Northlab(System):
@@ -131,7 +131,7 @@ class Message:
         kind = self.field("MSH", 9)
         if not self.header or not self.control_id:
             return "no MSH-10"
-        if not kind.startswith(("ORU^R01", "MDM^T02")):
+        if not kind.startswith(("ORU^R01", "MDM^T02", "MDM^T10")):
             return "message type not taken"
         if not self.field("PID", 3):
             return "no patient identifier in PID-3"

@@ -22,7 +22,12 @@ ROOT = Path(__file__).resolve().parent.parent
 TABLES = (
     "seen, conflict, inbox, queue, work, outbox, batch, ended, attempt, remark, drain, audit, incident"
     ", known, standing, door"
+    ", staff, staff_session, sign_in_try"
+    ", reportstream_upload"
     ", hcoint_order, hcoint_patient, hcoint_event, hcoint_visit, hcoint_upload, hcoint_note"
+    ", pridok_patient, pridok_number, pridok_referral, pridok_consultation, pridok_event, pridok_result"
+    ", pridok_tally, pridok_order, pridok_link, pridok_mail, pridok_report"
+    ", sync_link, sync_feed, sync_entry, sync_gap, sync_finding, sync_record, sync_name, sync_wait"
 )
 
 
@@ -80,11 +85,25 @@ def secrets() -> dict[str, str]:
     return {"HANDOFF_KEYS": new_key("k1"), "HANDOFF_INDEX_KEYS": new_key("i1")}
 
 
+def _empty(db: psycopg.Connection) -> None:
+    """Remove what the last test left. TRUNCATE of all these partitions would take ten times as long.
+
+    In one statement, so that what refers to what does not matter.
+    """
+    look = " UNION ALL ".join(
+        f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM {table})" for table in TABLES.split(", ")
+    )
+    filled = [table for (table,) in db.execute(look).fetchall()]
+    if filled:
+        removals = ", ".join(f"d{number} AS (DELETE FROM {table})" for number, table in enumerate(filled))
+        db.execute(f"WITH {removals} SELECT 1")
+
+
 @pytest.fixture
 def database(cluster: postgres.Cluster, secrets: dict[str, str]) -> Database:
     """An empty store."""
     with psycopg.connect(cluster.owner_url, autocommit=True, options="-c search_path=handoff") as db:
-        db.execute(f"TRUNCATE {TABLES}")
+        _empty(db)
         db.execute(
             "UPDATE lane SET hold = NULL, away_since = NULL, away_until = NULL, away_reason = NULL, away_step = 0,"
             " asked_at = '-infinity', code = ''"

@@ -5,19 +5,25 @@ The doors stand in front, found by their exact path; everything else is Starlett
 
 from collections.abc import Mapping
 
-from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assets.hcoint.book import Book
 from assets.hcoint.sending import partners
+from assets.openmrs.sending import links
 from resources.notices import Notices
 from resources.settings import Settings
+from resources.store import order_lists
 from resources.store.connect import Borrowed
 from resources.store.intake import Intake
 from resources.store.seal import Sealer
-from web import asking, elation, redox, reportstream
+from web import asking, care, consultations, elation, openmrs, order_metrics, redox, reportstream, sync
+from web import orders as order_pages
 from web.body import Bodies
+from web.bulk import Uploading
+from web.bulk_door import PATH as BULK
+from web.bulk_door import BulkDoor
+from web.bulk_pages import pages as bulk_pages
 from web.figures import Figures
 from web.health import Health
 from web.hl7 import Hl7Door
@@ -27,18 +33,22 @@ from web.metrics import Metrics
 from web.opening import Opening
 from web.proof import Secrets
 from web.recorded import Takes
+from web.staff import House, Site
 from web.watch import Watch, embedded_data
 
 
 class Web:
     """Every request: to a door past all middleware, else to the pages."""
 
-    def __init__(self, doors: Mapping[str, ASGIApp], pages: ASGIApp) -> None:
-        self._doors, self._pages = doors, pages
+    def __init__(
+        self, doors: Mapping[str, ASGIApp], pages: ASGIApp, sockets: Mapping[str, ASGIApp] | None = None
+    ) -> None:
+        self._doors, self._pages, self._sockets = doors, pages, sockets or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let it in where it belongs."""
-        door = self._doors.get(scope["path"]) if scope["type"] == "http" else None
+        ways = {"http": self._doors, "websocket": self._sockets}.get(scope["type"], {})
+        door = ways.get(scope.get("path", ""))
         await (door or self._pages)(scope, receive, send)
 
 
@@ -58,6 +68,7 @@ def create_app(settings: Settings | None = None) -> Web:
         opening,
         windows=asking.seconds(settings),
         data=embedded_data(settings.database_url),
+        also=[order_lists.incidents],
     )
     intake = Intake(
         settings.database_url,
@@ -72,14 +83,40 @@ def create_app(settings: Settings | None = None) -> Web:
         elation.PATH: elation.door(settings, sealer, around),
         redox.PATH: orders,
     }
+    house = House(settings, store)
+    clinic = care.parts(settings, around, house)
+    hospitals = links(settings)
+    doors |= clinic.doors
+    doors |= openmrs.doors(settings, hospitals, sealer, around)
     tokens = Secrets.read(settings, "HANDOFF_TOKENS_METRICS")
+    waits = asking.seconds(settings)
+    metrics = Metrics(store, tokens, around.figures, waits, also=[order_metrics.families])
     routes = [
         Route("/health", Health(settings.database_url, watch, opening).__call__),
-        Route("/metrics", Metrics(store, tokens, around.figures, asking.seconds(settings)).__call__),
+        Route("/metrics", metrics.__call__),
     ]
     life = Life(
         starts=[intake, Hl7Door(settings, book, around)],
-        runs=[watch, asker, Takes(settings.database_url, around, {elation.LANE: elation.recorded(sealer)})],
-        closes=[orders, store],
+        runs=[
+            watch,
+            asker,
+            Takes(settings.database_url, around, {elation.LANE: elation.recorded(sealer)}),
+            *clinic.runs,
+        ],
+        closes=[orders, book, *clinic.closes, store],
     )
-    return Web(doors, Starlette(routes=routes, lifespan=life))
+    uploading = Uploading(settings, store, around)
+    scanner = settings.text("HANDOFF_CLAMD")
+    site = Site(
+        house,
+        pages=[
+            *order_pages.pages(book, around.arrived, scanner=scanner),
+            *bulk_pages(uploading),
+            *clinic.pages,
+            *sync.pages(hospitals, settings),
+        ],
+        todos=[order_pages.todos, consultations.todos, sync.todos],
+        owns=[order_pages.owns],
+    )
+    doors[BULK] = BulkDoor(settings, uploading, opening, site)
+    return Web(doors, site.app(routes, life), clinic.sockets)

@@ -47,9 +47,11 @@ class Window:
     seconds: float
     items: int
 
-    def left(self, db: Connection, lane: int) -> float:
-        """Seconds until a batch is due; 0 when one is."""
+    def left(self, db: Connection, lane: int) -> float | None:
+        """Seconds until a batch is due; 0 when one is, None when nothing waits."""
         ready = claims.ready(db, lane, self.items)
+        if not ready.queues:
+            return None
         if ready.queues >= self.items:
             return 0.0
         return max(0.0, self.seconds - ready.oldest_seconds)
@@ -125,7 +127,7 @@ class Asking:
             if drains.pause(db, number) or drains.lives(db, number):
                 return None
             window = self._windows.get(lane)
-            if window and (left := window.left(db, number)):
+            if window and (left := window.left(db, number)) != 0:
                 return left
             return 0.0 if drains.ask(db, number, ASKED_SECONDS) else None
 

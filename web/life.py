@@ -1,6 +1,8 @@
 """What lives as long as the service: started before the first request, ended after the last answer."""
 
 import asyncio
+import gc
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -55,6 +57,11 @@ class Life:
     async def _live(self) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         logs.set_up()
+        # A door waits for no thread longer than this: a file that is examined holds the interpreter five times as long.
+        sys.setswitchinterval(0.001)
+        # What is loaded now stays for good: a collection that walks over it would hold up everybody.
+        gc.collect()
+        gc.freeze()
         loop.set_exception_handler(logs.task_failed)
         started: list[Starts] = []
         tasks: list[asyncio.Task[Any]] = []

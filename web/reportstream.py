@@ -1,5 +1,6 @@
 """The door of reportstream: test events as SimpleReport sends them, filed under their lineage."""
 
+from assets.reportstream.destinations import destinations, queues
 from assets.reportstream.events import canonical, decode, keys
 from resources.settings import Settings
 from resources.store.intake import Incoming, Prior
@@ -14,11 +15,12 @@ LANE = "reportstream"
 
 def door(settings: Settings, sealer: Sealer, around: Surroundings) -> Door:
     """202 with counts, for one event and for many."""
-    return Door(LANE, Secrets.read(settings, "HANDOFF_TOKENS_REPORTSTREAM"), reading(sealer), around)
+    added = queues(len(destinations(settings)))
+    return Door(LANE, Secrets.read(settings, "HANDOFF_TOKENS_REPORTSTREAM"), reading(sealer, added), around)
 
 
-def reading(sealer: Sealer) -> Read:
-    """Make one arrival of one test event."""
+def reading(sealer: Sealer, added: tuple[int, ...] = (0,)) -> Read:
+    """Make one arrival of one test event, with a queue for each destination."""
 
     def prior(event_id: str | None) -> Prior | None:
         if event_id is None:
@@ -38,6 +40,7 @@ def reading(sealer: Sealer) -> Read:
             patient=sealer.blind("patient", LANE, named.patient_id),
             prior=prior(named.prior_event_id),
             rooted=True,
+            destinations=added,
         )
 
     return read

@@ -18,6 +18,15 @@ FAILED_DAYS = 14
 DESTINATIONS = 10
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The newest message that failed or was set aside; ``reason`` holds no value and nothing a partner said."""
+
+    message: int
+    kind: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """A lane at this moment. ``idle_seconds``: how long work has been there that nobody does."""
@@ -31,6 +40,8 @@ class Sight:
     queues_held: int
     failed: int
     set_aside: int
+    newest: Failure | None = None
+    away_reason: str = ""
 
     @property
     def stalled(self) -> bool:
@@ -62,7 +73,7 @@ SELECT l.hold IS NOT NULL,
        extract(epoch FROM now() - (SELECT min(poll_at) FROM batch
             WHERE lane = ANY(%(tracks)s::smallint[]) AND poll_at IS NOT NULL))::float8,
        (SELECT count(*) FROM queue WHERE hold IS NOT NULL AND lane = ANY(%(tracks)s::smallint[])),
-       failed.failed, failed.set_aside
+       failed.failed, failed.set_aside, l.away_reason
   FROM lane AS l, LATERAL (
        SELECT count(*) FILTER (WHERE state = 3) AS failed, count(*) FILTER (WHERE state = 7) AS set_aside
          FROM ended WHERE ended.lane = l.number AND state IN (3, 7) AND arrival >= %(since)s
@@ -79,7 +90,7 @@ def see(db: Connection, lane: str, *, window: float = 0.0, now: datetime | None 
     row: Any = db.execute(
         _SEE, {"lane": number, "tracks": events + [batches(one) for one in events], "since": since}
     ).fetchone()
-    held, away, ready, dead, poll, queues_held, failed, set_aside = row
+    held, away, ready, dead, poll, queues_held, failed, set_aside, away_reason = row
     live = drains.lives(db, number)
     waits = (0.0, (ready or 0.0) - window, dead or 0.0, poll or 0.0)
     return Sight(
@@ -92,4 +103,21 @@ def see(db: Connection, lane: str, *, window: float = 0.0, now: datetime | None 
         queues_held=queues_held,
         failed=failed,
         set_aside=set_aside,
+        newest=_newest(db, number, since) if failed or set_aside else None,
+        away_reason=away_reason or "",
     )
+
+
+def _newest(db: Connection, lane: int, since: int) -> Failure | None:
+    row: Any = db.execute(
+        """
+        SELECT e.arrival + e.part,
+               coalesce((SELECT kind FROM outbox AS o WHERE o.id = e.arrival + e.part AND o.version = e.version),
+                        (SELECT kind FROM inbox AS i WHERE i.id = e.arrival), ''),
+               coalesce(e.reason, '')
+          FROM ended AS e
+         WHERE e.lane = %s AND e.state IN (3, 7) AND e.arrival >= %s ORDER BY e.at DESC, e.arrival DESC LIMIT 1
+        """,
+        [lane, since],
+    ).fetchone()
+    return Failure(*row) if row else None

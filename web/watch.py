@@ -69,7 +69,8 @@ def of_lane(sight: Sight) -> list[Incident]:
         )
     if sight.away_seconds is not None:
         found["watch:away"] = (
-            "the partner does not answer; messages wait and pay no attempt for it, see the runs in Dagster"
+            "the lane pauses, messages wait and pay no attempt for it: "
+            f"{sight.away_reason or 'the partner does not answer'}"
         )
     if sight.stalled:
         found["watch:stalled"] = (
@@ -84,9 +85,17 @@ def of_lane(sight: Sight) -> list[Incident]:
     if sight.failed or sight.set_aside:
         found["failed"] = (
             f"in the last day {sight.failed} messages have failed and {sight.set_aside} arrivals were set aside;"
-            f" `handoff messages list --lane {lane} --state failed` (or set_aside) shows them"
+            f" {_newest(sight)}`handoff messages list --lane {lane} --state failed` (or set_aside) shows them"
         )
     return [Incident(f"{what}:{lane}", lane, text) for what, text in found.items()]
+
+
+def _newest(sight: Sight) -> str:
+    """The newest failure by id, kind and outcome; how to look at it."""
+    if sight.newest is None:
+        return ""
+    one = sight.newest
+    return f"the newest: message {one.message} ({one.kind}), {one.reason}; see `handoff messages show {one.message}`; "
 
 
 def of_disk(disk: Disk | None) -> list[Incident]:

@@ -23,6 +23,7 @@ from assets.drain.settings import (
     Fate,
     Item,
     ItemsRefused,
+    NotCarried,
     Remark,
     TooLarge,
 )
@@ -40,6 +41,12 @@ from resources.store.values import Arrival, OnFailure, State
 
 #: Seconds after which a question about an accepted batch, whose run may have died, is asked again.
 _ASKING = 180.0
+
+#: Seconds a batch waits whose destination is away while the lane's others go on.
+_ALONE = 60.0
+
+#: Seconds until a lane that a person holds is looked at again.
+_HELD = 5.0
 
 #: Turns side by side in one run: while one waits for the database or the partner, another maps.
 TURNS = 3
@@ -100,11 +107,16 @@ class Batching:
         self._look.set()
         if self._go.is_set() or self._busy == TURNS:
             return None
-        paused = await pauses.look(self._drain.claims, self._lane.number)
-        if paused is not None:
-            self._paused = True
-            if paused > 0:
-                return paused
+        pause = await pauses.look(self._drain.claims, self._lane.number)
+        self._paused = pause is not None
+        if pause is not None and pause.held:
+            return _HELD
+        if pause is not None and pause.seconds > 0:
+            question = await claims.next_in_doubt(self._drain.claims, self._track)
+            if question is not None and question <= 0:
+                self._go.set()
+                return None
+            return _sooner(pause.seconds, question)
         # A probe, too, is asked for only when there is something to probe with.
         due, wait = await self._due()
         if due:
@@ -141,6 +153,8 @@ class Batching:
         """Take the batch that waits longest, else make one, and send it; False when there was nothing."""
         gate = await pauses.gate(db, self._lane.number)
         self._paused = gate.away
+        if gate.away and not gate.probe:
+            return await self._ask_only(db)
         if not gate.open and not gate.probe:
             return False
         work = await self._claim(db) or await self._gather(db)
@@ -152,8 +166,15 @@ class Batching:
             await self._send(db, one, probe=gate.probe)
         return True
 
-    async def _claim(self, db: AsyncConnection) -> list[_Work]:
-        found = await claims.claim(db, self._track, self._drain.lease, queues=1, each=1)
+    async def _ask_only(self, db: AsyncConnection) -> bool:
+        """While the partner is away nothing is sent; what became of a batch in doubt it may know all the same."""
+        work = await self._claim(db, in_doubt=True)
+        for one in work:
+            await self._send(db, one, probe=False, only_ask=True)
+        return bool(work)
+
+    async def _claim(self, db: AsyncConnection, *, in_doubt: bool = False) -> list[_Work]:
+        found = await claims.claim(db, self._track, self._drain.lease, queues=1, each=1, in_doubt=in_doubt)
         return [_Work(claimed) for items in found.values() for claimed in items]
 
     async def _gather(self, db: AsyncConnection) -> list[_Work] | None:
@@ -174,14 +195,14 @@ class Batching:
     ) -> list[_Work]:
         """Map the members, set aside what cannot be mapped, and write the batch down (or several)."""
         try:
-            good, items, bad, why = self._map(members)
+            good, items, bad, errors = self._map(members)
         except (KeyMissing, Unreadable) as error:
             self._paused = True
             await pauses.away(db, self._lane.number, str(error))
             await claims.rest(db, [member.queue for member in members], lease)
             return []
         if bad:
-            await self._set_aside(db, lease, bad, why)
+            await self._put_by(db, lease, bad, errors)
         made = []
         while good:
             fits = self._fit(items)
@@ -192,11 +213,11 @@ class Batching:
             made.append(await self._write(db, some, items_of_it, own, parent))
         return made
 
-    def _map(self, members: list[Member]) -> tuple[list[Member], list[Item], list[Member], list[str]]:
+    def _map(self, members: list[Member]) -> tuple[list[Member], list[Item], list[Member], list[Exception]]:
         good: list[Member] = []
         items: list[Item] = []
         bad: list[Member] = []
-        why: list[str] = []
+        errors: list[Exception] = []
         for member in members:
             body = self._drain.sealer.open(member.body, b"inbox", member.arrival)
             arrival = Arrival(
@@ -208,14 +229,14 @@ class Batching:
                 Exception
             ) as error:  # a fault of a mapping, also a bug of ours, concerns this arrival alone
                 bad.append(member)
-                why.append(reason(error))
+                errors.append(error)
                 self._mapping_faults += not getattr(error, "safe", False)
                 continue
             self._mapping_faults = 0
             member.flag = member.flag or item.flag
             good.append(member)
             items.append(item)
-        return good, items, bad, why
+        return good, items, bad, errors
 
     def _fit(self, items: Sequence[Item]) -> int:
         """How many of the items fit in one request; at least one."""
@@ -226,10 +247,19 @@ class Batching:
                 return max(1, count)
         return len(items)
 
-    async def _set_aside(
-        self, db: AsyncConnection, lease: int, members: list[Member], why: list[str]
+    async def _put_by(
+        self, db: AsyncConnection, lease: int, members: list[Member], errors: list[Exception]
     ) -> None:
-        await self._close(db, lease, members, State.SET_ASIDE, 0, why)
+        """What cannot be mapped waits for a person; what another destination carries is done with here."""
+        for state in (State.SET_ASIDE, State.SKIPPED):
+            some = [
+                (member, reason(error))
+                for member, error in zip(members, errors, strict=True)
+                if isinstance(error, NotCarried) is (state is State.SKIPPED)
+            ]
+            if some:
+                own, why = zip(*some, strict=True)
+                await self._close(db, lease, own, state, 0, why)
         if self._mapping_faults > MAPPING_FAULTS:
             self._paused = True
             await pauses.hold(
@@ -274,9 +304,9 @@ class Batching:
 
     # -- sending ---------------------------------------------------------------------------------------------
 
-    async def _send(self, db: AsyncConnection, work: _Work, *, probe: bool) -> None:
+    async def _send(self, db: AsyncConnection, work: _Work, *, probe: bool, only_ask: bool = False) -> None:
         claimed = work.claimed
-        if self._drain.stopping or (self._paused and not probe):
+        if self._drain.stopping or (self._paused and not (probe or only_ask)):
             await claims.rest(db, [claimed.queue], self._drain.lease)
             return
         try:
@@ -287,7 +317,7 @@ class Batching:
             return
         started = self._drain.clock()
         try:
-            tried, receipt = await self._try(work, batch)
+            tried, receipt = await self._try(work, batch, only_ask)
             fault: DeliveryError | None = None
         except DeliveryError as error:
             tried, receipt, fault = outcomes.fault(error), None, error
@@ -317,7 +347,7 @@ class Batching:
             work.members = await batches.members_of(db, batch)
         return work.members
 
-    async def _try(self, work: _Work, batch: Batch) -> tuple[Tried, BatchReceipt | None]:
+    async def _try(self, work: _Work, batch: Batch, only_ask: bool) -> tuple[Tried, BatchReceipt | None]:
         """Ask first where the batch may have arrived; a no is believed only after the settle time."""
         if (unsure_for := work.claimed.unsure_for) is not None:
             try:
@@ -329,12 +359,28 @@ class Batching:
             if known is not None:
                 return Tried(Outcome.FOUND, known.status, known.answer), known
             used_up = self._pace.retry.used_up(work.claimed.attempts)
-            if unsure_for < self._pace.settle or used_up:
-                final = unsure_for >= self._pace.settle
-                return Tried(Outcome.NOT_FOUND, text="the partner does not have it", final=final), None
+            if only_ask or used_up or unsure_for < self._send_after(work.claimed.attempts):
+                final = used_up and unsure_for >= self._pace.settle
+                text = "the partner does not have it"
+                return Tried(Outcome.NOT_FOUND, text=text, final=final, said=True), None
         receipt = await self._client.send_batch(batch.payload, work.body, work.keys)
         outcome = Outcome.ACCEPTED if receipt.accepted else Outcome.DELIVERED
         return Tried(outcome, receipt.status, receipt.answer), receipt
+
+    def _send_after(self, attempts: int) -> float:
+        """Seconds after an unsure try before it may be sent again: by the plan, and never unsettled."""
+        planned = self._pace.retry.wait(attempts, 0.0, lambda: 0.0) if attempts else None
+        return max(self._pace.settle, planned or 0.0)
+
+    def _ask_again(self, claimed: Claimed, tried: Tried) -> float:
+        """Seconds until the next question: often until a no can be believed, then right before it is sent."""
+        since = claimed.unsure_for or 0.0
+        send_after = self._send_after(claimed.attempts)
+        if not tried.said or since >= send_after:  # nobody tells, or the partner is away: ever more rarely
+            return max(self._pace.ask_every, tried.after_seconds, min(60.0, since / 8))
+        if since < self._pace.settle:
+            return max(0.05, min(self._pace.ask_every, self._pace.settle - since))
+        return max(0.05, send_after - since)
 
     async def _taken(
         self, db: AsyncConnection, work: _Work, batch: Batch, receipt: BatchReceipt, tried: Tried, ms: int
@@ -424,23 +470,25 @@ class Batching:
             release=True,
         )
         settled.unsure = unsure or tried.outcome in (Outcome.UNSURE, Outcome.NOT_FOUND)
-        pause = tried.away or probe
+        away = tried.away or (self._lane.beside and self._breaker.failed(self._drain.clock()))
+        pause = probe or (tried.away and not self._lane.beside)
         if tried.outcome is Outcome.NOT_FOUND and tried.final:
             await self._give_up(db, claimed, tried, ms)
             return
         if tried.outcome is Outcome.NOT_FOUND:
-            left = self._pace.settle - (claimed.unsure_for or 0.0)
-            settled.wait = max(0.05, min(self._pace.ask_every, left))
+            settled.wait = self._ask_again(claimed, tried)
             pause = False
-        elif pause:
+            if probe:  # a question is no probe: nothing was sent
+                await pauses.no_probe(db, self._lane.number)
+        elif pause or away:
             settled.outcome = Outcome.UNSURE if tried.outcome is Outcome.UNSURE else Outcome.PROBE
-            settled.wait = max(0.05, tried.after_seconds)
+            settled.wait = max(_ALONE if self._lane.beside else 0.05, tried.after_seconds)
         else:
-            pause = self._breaker.failed(self._drain.clock())
+            pause = not self._lane.beside and self._breaker.failed(self._drain.clock())
             settled.attempts += 1
             wait = self._pace.retry.wait(settled.attempts, tried.after_seconds, self._chance)
             if settled.unsure:
-                settled.wait = min(self._pace.ask_every, self._pace.settle)
+                settled.wait = max(tried.after_seconds, min(self._pace.ask_every, self._pace.settle))
             elif wait is None:
                 await self._give_up(db, claimed, tried, ms)
                 return

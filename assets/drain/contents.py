@@ -49,7 +49,9 @@ def contents(db: Connection, sealer: Sealer, life: Life) -> Contents:
             for one in life.tries
             if one.answer
         ],
-        remarks=[(at, severity, sealer.open(body, b"remark", message)) for at, severity, body in life.remarks],
+        remarks=[
+            (at, severity, sealer.open(body, b"remark", message)) for at, severity, body in life.remarks
+        ],
         conflicts=lookup.conflict_bodies(db, sealer, arrival),
     )
 

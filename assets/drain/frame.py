@@ -10,7 +10,7 @@ import contextlib
 import itertools
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from assets.drain.figures import Figures
@@ -56,6 +56,7 @@ class Drain:
         code: str = "",
         pace: Pace | None = None,
         clock: Callable[[], float] = time.monotonic,
+        connect: Callable[[str, str], Awaitable[AsyncConnection]] = connect_async,
     ) -> None:
         self.sealer = sealer
         self.lane = lane
@@ -65,6 +66,7 @@ class Drain:
         self.how = ""
         self.lease = 0
         self._url = url
+        self._connect = connect
         self._run_id = run_id
         self._code = code
         self._wake = asyncio.Event()
@@ -129,7 +131,7 @@ class Drain:
     async def _connected(self) -> AsyncIterator[AsyncConnection]:
         names = ("handoff claims", "handoff books", "handoff listen")
         self.claims, books, listening = await asyncio.gather(
-            *(connect_async(self._url, name) for name in names)
+            *(self._connect(self._url, name) for name in names)
         )
         try:
             self.lease = await drains.register(listening, self.lane, self._run_id, self._code)

@@ -94,13 +94,20 @@ class Hand:
                 newest = later
         return newest
 
-    def unchanged(self, item: Claimed, message: Message) -> int | None:
+    def unchanged(self, item: Claimed) -> int | None:
         """The message by which the partner has this already."""
         aspect = self._lane.aspect(item.kind)
         if aspect is None or item.attempts or item.unsure_for is not None or aspect not in self.standing:
             return None
         digest, by = self.standing[aspect]
-        return by if digest == self._sealer.digest(message.body) else None
+        return by if digest == self.digest(item) else None
+
+    def digest(self, item: Claimed) -> int:
+        """Of the message's bytes, made once."""
+        if item.digest is None:
+            assert item.owed is not None  # noqa: S101 - it was mapped or opened before
+            item.digest = self._sealer.digest(item.owed.body)
+        return item.digest
 
     def close(self, item: Claimed, settled: Settled) -> None:
         """It needs no call, so its bytes need not be written."""
@@ -118,7 +125,7 @@ class Hand:
             version=item.version,
             track=self._lane.number,
             kind=owed.kind,
-            digest=self._sealer.digest(owed.body),
+            digest=self.digest(item),
             body=self._sealer.seal(pack(owed.body, owed.address), b"outbox", item.id),
             new=item.new,
         )

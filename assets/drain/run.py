@@ -10,7 +10,7 @@ import uvloop
 from assets.drain.batching import TURNS, Batching
 from assets.drain.figures import Figures
 from assets.drain.frame import Drain, Track
-from assets.drain.settings import BatchLane, SinglesLane
+from assets.drain.settings import BatchLane, Client, SinglesLane
 from assets.drain.singles import Singles
 from resources.settings import Settings
 from resources.store.connect import AsyncConnection, connect_async
@@ -46,16 +46,26 @@ def drain_batches(settings: Settings, lanes: list[BatchLane], *, run_id: str, co
 
 
 def drain_singles(
-    settings: Settings, lane: SinglesLane, *, run_id: str, code: str = "", only: int | None = None
+    settings: Settings,
+    lane: SinglesLane,
+    *,
+    run_id: str,
+    code: str = "",
+    only: int | None = None,
+    beside: Callable[[Drain, Client], Track] | None = None,
 ) -> Ended:
-    """Drain a lane message by message; ``only`` is the one queue to work."""
+    """Drain a lane message by message; ``only`` is the one queue to work.
+
+    ``beside`` makes a second track of the run: what fetches the lane's arrivals where nobody brings them.
+    """
 
     async def main() -> Ended:
         drain = _drain(settings, lane, run_id, code)
         client = await lane.connect()
 
         def tracks(drain: Drain) -> list[Track]:
-            return [Singles(drain, lane, client, only=only)]
+            singles = Singles(drain, lane, client, only=only)
+            return [singles, beside(drain, client)] if beside else [singles]
 
         return await drain.run(tracks), drain.how
 

@@ -96,6 +96,12 @@ class SetAside(ValueError):
     safe = True
 
 
+class NotCarried(ValueError):
+    """This destination cannot carry it, another one does: it is closed here as skipped."""
+
+    safe = True
+
+
 @dataclass(frozen=True, slots=True)
 class Remark:
     """What a partner said of one item of a batch; ``index`` is its place in the batch, from 0."""
@@ -168,11 +174,15 @@ class BatchClient(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One item of a batch: its encoded form and the key by which the partner speaks of it."""
+    """One item of a batch: its encoded form and the key by which the partner speaks of it.
+
+    ``at`` is its moment, where a batch says of itself when it was made.
+    """
 
     key: str
     line: bytes
     flag: str | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,6 +191,7 @@ class BatchLane:
 
     ``item`` makes one item of an arrival (pure; any exception sets the arrival aside), ``join`` the body of
     several. A batch goes when its oldest member has waited ``window`` seconds or ``most_items`` wait.
+    ``beside`` others a destination that is away waits alone: it opens no breaker of the lane.
     """
 
     name: str
@@ -196,6 +207,7 @@ class BatchLane:
     window: float = 120.0
     polls: Sequence[float] = (60.0, 300.0, 900.0, 3600.0)
     poll_for: float = 72 * 3600.0
+    beside: bool = False
     pace: Pace = field(default_factory=Pace)
 
     @property

@@ -141,22 +141,22 @@ class Singles:
             item.error = error
             return False
         self._mapping_faults = 0
-        if by := hand.unchanged(item, message):
+        if by := hand.unchanged(item):
             hand.close(item, self._unchanged(item, by))
             return True
         tried, ms = await self._try(hand, item, message)
         settled = await self._judge(item, tried, ms)
-        self._leave(hand, item, message, settled)
+        self._leave(hand, item, settled)
         hand.settled.append(settled)
         return not settled.release
 
-    def _leave(self, hand: Hand, item: Claimed, message: Message, settled: Settled) -> None:
+    def _leave(self, hand: Hand, item: Claimed, settled: Settled) -> None:
         """Note what stands at the partner now; after anything but a plain yes it is not certain any more."""
         if not self._lane.remembers:
             return
         aspect = self._lane.aspect(item.kind)
         if settled.state is State.DELIVERED and aspect is not None:
-            digest = self._drain.sealer.digest(message.body)
+            digest = hand.digest(item)
             hand.standing[aspect] = digest, item.id
             settled.left = Stands(item.queue, aspect, digest, item.id)
         elif doubtful := [name for name in hand.standing if aspect in (None, name)]:
@@ -351,4 +351,3 @@ class Singles:
             ms=ms,
             answer=self._drain.sealer.seal(answer, b"attempt", item.id) if answer else None,
         )
-

@@ -154,7 +154,9 @@ def _part_call(change: Change, target: Target) -> Call | None:
     known = f"{REST}/{{owner}}/{{id}}/{{part}}/{{uuid}}"
     if gone:
         return Call(method="DELETE", template=known, path=path) if path["uuid"] else None
-    if change.before is not None and path["uuid"]:
+    if change.before is not None and not path["uuid"]:
+        return None  # nothing names the part to correct, and a second one beside it would be wrong
+    if change.before is not None:
         rest_of_it = {key: value for key, value in body.items() if key != "uuid"}
         return Call(method="POST", template=known, path=path, body=rest_of_it)
     del path["uuid"]

@@ -79,8 +79,11 @@ class Neighbours:
         patient = patient_of(write.after) if isinstance(write, Edit) else None
         if patient is None:
             return []
-        states = await self._shelf.states(write.side, [patient])
-        return [patient] if patient in states and states[patient].on(write.side).absent else []
+        for side in Side:
+            known = (await self._shelf.states(side, [patient])).get(patient)
+            if known is not None and known.on(write.side).absent:
+                return [patient]
+        return []
 
     async def gone(self, write: Write) -> tuple[Key, ...]:
         """What a refused write points to and the target no longer has, such as a patient merged away (R13)."""

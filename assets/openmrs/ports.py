@@ -64,8 +64,9 @@ class Outcome(enum.Enum):
 class Settled:
     """What the store keeps of a settled record, in one transaction with the ledger rows that led to it.
 
-    ``reason`` is a sentence an administrator can act on. ``history`` are records of a patient who has just
-    come into the catchment (R16). ``elements`` names what was not kept, never its values.
+    ``reason`` is a sentence an administrator can act on. ``waits_for`` names records by their ids on either
+    side: until one of them changes there is nothing to try. ``elements`` names what was not kept, never its
+    values. ``wants_history``: the patient has just come into the catchment, and older records go with them (R16).
     """
 
     key: Key

@@ -78,24 +78,32 @@ def part(element: str, value: Json, telephone: str) -> tuple[str, Tree] | None:
     >>> part("address[85e9]", {"id": "85e9", "city": "Kampala"}, TELEPHONE)
     ('address', {'uuid': '85e9', 'preferred': True, 'cityVillage': 'Kampala'})
     """
-    name = element.partition("[")[0]
-    makers = {"name": _name, "address": _address, "identifier": _identifier}
-    if name in makers:
-        body = pruned(makers[name](value if isinstance(value, dict) else {}))
-        return name, body if isinstance(body, dict) else {}
-    if name == "telecom" and telephone:
-        return "attribute", _number(value if isinstance(value, dict) else {}, telephone)
-    if name == "extension" and PERSON_ATTRIBUTE in element:
-        return "attribute", _attribute(value if isinstance(value, dict) else {})
-    return None
+    name, item = element.partition("[")[0], value if isinstance(value, dict) else {}
+    match name:
+        case "name":
+            made = _name(item)
+        case "address":
+            made = _address(item)
+        case "identifier":
+            made = _identifier(item)
+        case "telecom" if telephone:
+            name, made = "attribute", _number(item, telephone)
+        case "extension" if _is_attribute(item):
+            name, made = "attribute", _attribute(item)
+        case _:
+            return None
+    body = pruned(made)
+    return name, body if isinstance(body, dict) else {}
+
+
+def _is_attribute(extension: Tree) -> bool:
+    return text(extension, "url") == PERSON_ATTRIBUTE
 
 
 def _patient(record: Tree, telephone: str) -> Tree:
     numbers = [_number(each, telephone) for each in items(record, "telecom")] if telephone else []
     attributes = [
-        _attribute(extension)
-        for extension in items(record, "extension")
-        if text(extension, "url") == PERSON_ATTRIBUTE
+        _attribute(extension) for extension in items(record, "extension") if _is_attribute(extension)
     ]
     body: Tree = {
         "uuid": text(record, "id"),

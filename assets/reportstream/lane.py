@@ -20,7 +20,7 @@ def run(settings: Settings, run_id: str, queue: int | None) -> Ended:
         raise dg.Failure("this lane sends in batches: it cannot work one queue alone", allow_retries=False)
     with connect(settings.database_url, "handoff tables") as db:
         code_tables.use(TABLES, in_force(db, LANE))
-    return drain_batches(settings, [sending.lane(settings)], run_id=run_id, code=code_version())
+    return drain_batches(settings, sending.lanes(settings), run_id=run_id, code=code_version())
 
 
 ASSETS: list[dg.AssetSpec | dg.AssetsDefinition] = [
@@ -33,7 +33,7 @@ ASSETS: list[dg.AssetSpec | dg.AssetsDefinition] = [
         LANE,
         outbox="Batches of at most 500 events, written down before their first byte leaves.",
         delivered="Events ReportStream has taken; it says later what became of them, and is asked until it has.",
-        kinds={"csv", "postgres"},
+        kinds={"csv", "hl7", "postgres"},
         run=run,
     ),
     lane_assets.ledger(LANE),

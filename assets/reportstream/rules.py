@@ -88,9 +88,9 @@ def problems(event: TestEvent, *, now: datetime, to_csv: bool = True) -> list[Pr
             event.facility,
             event.ordering_provider,
             event.device,
-            event.specimen,
             to_csv and event.covid_result is not None,
         ),
+        *_specimen(event.specimen),
     ]
 
 
@@ -181,15 +181,16 @@ def _setting(
     facility: Facility,
     provider: Provider,
     device: Device,
-    specimen: Specimen,
     needs_covid: bool,
 ) -> tuple[Problem, ...]:
-    """Everything but the patient: the same for most events of a facility, so it is judged once. Names no patient."""
+    """Who tested with what: the same for most events of a facility, so it is judged once. Names no patient.
+
+    Nothing in here goes by a table that can be renewed while a process lives.
+    """
     return (
         *_facility(organization, facility),
         *_provider(provider),
         *_device(device, needs_covid),
-        *_specimen(specimen),
     )
 
 

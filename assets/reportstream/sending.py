@@ -1,97 +1,133 @@
-"""How ReportStream's lane sends: test events become items of a batch, and ReportStream's words become ours."""
+"""How ReportStream's lane sends: its destinations, their clients, and how ReportStream's words become ours.
 
-from collections.abc import Callable, Sequence
+What an arrival becomes is in ``encoding``, what a bucket is told in ``objects``.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from assets.drain.settings import (
+    BatchClient,
     BatchLane,
     BatchReceipt,
     Fate,
-    Item,
     ItemsRefused,
     Keys,
     Remark,
-    SetAside,
     TooLarge,
     pace,
 )
-from assets.formats import csv
-from assets.reportstream import rules
-from assets.reportstream.events import decode
-from assets.reportstream.mapping import COLUMNS, row
-from resources import reportstream
+from assets.reportstream.destinations import Destination, destinations, own_of
+from assets.reportstream.devices import known_devices
+from assets.reportstream.encoding import item_of, join_of
+from assets.reportstream.objects import Objects
+from resources import reportstream, s3
 from resources.reportstream import Account, Batch, BatchRefused, BatchTooLarge, Nowhere, ReportStream
 from resources.reportstream_reply import Fate as Said
 from resources.reportstream_reply import Reply, culprits
-from resources.settings import Settings
+from resources.settings import SettingError, Settings
 from resources.store.lanes import NUMBERS
-from resources.store.values import Arrival
 
 NAME = "reportstream"
 NUMBER = NUMBERS[NAME]
 
 
-def lane(settings: Settings) -> BatchLane:
-    """The lane as these settings describe it."""
-    transport = settings.choice("REPORTSTREAM_TRANSPORT", ("https", "s3", "none"))
+def lanes(settings: Settings) -> list[BatchLane]:
+    """The lane's destinations as these settings describe them, each with a track of its own."""
+    known = destinations(settings)
+    return [_lane(settings, one, known) for one in known]
+
+
+def lane(settings: Settings, part: int = 0) -> BatchLane:
+    """One destination, by default the first."""
+    known = destinations(settings)
+    return _lane(settings, known[part], known)
+
+
+def _lane(settings: Settings, own: Destination, known: Sequence[Destination]) -> BatchLane:
     mode = settings.text("REPORTSTREAM_PROCESSING_MODE", "P")
-    account = _account(settings) if transport == "https" else None
-
-    async def connect() -> Client:
-        return Client(reportstream.connect(account) if account else Nowhere())
-
+    most_items = settings.whole("REPORTSTREAM_BATCH_ITEMS", 500)
+    others = [one.format for one in known if one.part != own.part]
     return BatchLane(
         name=NAME,
         number=NUMBER,
-        destination=transport,
-        part=0,
-        item=csv_item(mode),
-        join=csv_document,
-        connect=connect,
-        most_items=settings.whole("REPORTSTREAM_BATCH_ITEMS", 500),
+        destination=own.transport if not others else f"{own.transport} {own.format}",
+        part=own.part,
+        item=item_of(own.format, mode, known_devices(), others),
+        join=join_of(own.format, mode, single=most_items == 1),
+        connect=_connect(settings, own, len(known), mode),
+        most_items=most_items,
         window=settings.number("REPORTSTREAM_BATCH_WINDOW_SECONDS", 120.0),
         polls=settings.numbers("REPORTSTREAM_POLL_PLAN", (60.0, 300.0, 900.0, 3600.0)),
+        beside=bool(others),
         pace=pace(settings, settle=settings.number("REPORTSTREAM_SETTLE_SECONDS", 600.0)),
     )
 
 
-def _account(settings: Settings) -> Account:
+def _connect(
+    settings: Settings, own: Destination, count: int, mode: str
+) -> Callable[[], Awaitable[BatchClient]]:
+    """What opens the way there; what a setting lacks is said when the run starts."""
+    if own.transport == "s3":
+        bucket = _bucket(settings, own, count)
+        folder = own_of(settings, "REPORTSTREAM_S3_FOLDER", own.part, count)
+
+        async def open_bucket() -> BatchClient:
+            return Objects(await asyncio.to_thread(s3.connect, bucket), folder, own.format, mode)
+
+        return open_bucket
+    account = _account(settings, own, count) if own.transport == "https" else None
+
+    async def open_account() -> BatchClient:
+        return Client(reportstream.connect(account) if account else Nowhere())
+
+    return open_account
+
+
+def _account(settings: Settings, own: Destination, count: int) -> Account:
+    def text(name: str) -> str:
+        return own_of(settings, name, own.part, count)
+
+    settings.required("REPORTSTREAM_URL")
     return Account(
-        url=settings.required("REPORTSTREAM_URL"),
-        client=settings.text("REPORTSTREAM_CLIENT"),
-        function_key=settings.text("REPORTSTREAM_FUNCTION_KEY"),
-        private_key=settings.text("REPORTSTREAM_PRIVATE_KEY"),
-        key_id=settings.text("REPORTSTREAM_KEY_ID"),
+        url=text("REPORTSTREAM_URL"),
+        form=own.format,
+        client=text("REPORTSTREAM_CLIENT"),
+        function_key=text("REPORTSTREAM_FUNCTION_KEY"),
+        private_key=_pem(text("REPORTSTREAM_PRIVATE_KEY")),
+        key_id=text("REPORTSTREAM_KEY_ID"),
         timeout_seconds=settings.number("REPORTSTREAM_TIMEOUT_SECONDS", 90.0),
     )
 
 
-def csv_item(processing_mode: str) -> Callable[[Arrival], Item]:
-    """One test event as a line of ReportStream's CSV; SetAside names what keeps it from going."""
-
-    def item(arrival: Arrival) -> Item:
-        event = decode(arrival.body)
-        found = rules.problems(event, now=arrival.received_at)
-        flag = _flag(found) if found else None
-        values = row(event, received_at=arrival.received_at, processing_mode=processing_mode)
-        return Item(event.event_id, csv.line(values, len(COLUMNS)).encode(), flag)
-
-    return item
-
-
-def _flag(found: list[rules.Problem]) -> str:
-    """What a person should know of an event that goes all the same."""
-    if rules.sets_aside(found):
-        raise SetAside("; ".join(str(one) for one in found if one.severity is rules.Severity.SET_ASIDE))
-    return "; ".join(map(str, found))[:300]
+def _pem(setting: str) -> str:
+    """The key itself, or what stands in the file it names."""
+    if not setting or setting.lstrip().startswith("-----BEGIN"):
+        return setting.replace("\\n", "\n")  # on one line, as an environment file holds it
+    try:
+        return Path(setting).read_text()
+    except (OSError, UnicodeDecodeError):
+        raise SettingError(
+            "REPORTSTREAM_PRIVATE_KEY: write the key in PEM, or a file that can be read"
+        ) from None
 
 
-_HEADER = csv.line(COLUMNS, len(COLUMNS)).encode()
+def _bucket(settings: Settings, own: Destination, count: int) -> s3.Bucket:
+    def text(name: str, default: str = "") -> str:
+        return own_of(settings, name, own.part, count, default)
 
-
-def csv_document(items: Sequence[Item]) -> bytes:
-    """The header and the lines."""
-    return _HEADER + b"".join(item.line for item in items)
+    settings.required("REPORTSTREAM_S3_BUCKET")
+    return s3.Bucket(
+        name=text("REPORTSTREAM_S3_BUCKET"),
+        region=text("REPORTSTREAM_S3_REGION", "us-east-1"),
+        endpoint=text("REPORTSTREAM_S3_ENDPOINT"),
+        kms_key=text("REPORTSTREAM_S3_KMS_KEY"),
+        access_key=text("REPORTSTREAM_S3_ACCESS_KEY"),
+        secret_key=text("REPORTSTREAM_S3_SECRET_KEY"),
+        timeout_seconds=settings.number("REPORTSTREAM_TIMEOUT_SECONDS", 90.0),
+    )
 
 
 class Client:
@@ -125,7 +161,7 @@ class Client:
         reply = await self._far.history(external_id)
         if reply is None or reply.fate is Said.PENDING:
             return Fate(final=False)
-        names = tuple(await keys()) if reply.filtered or reply.fate is Said.FAILED else ()
+        names = tuple(await keys())
         lost = _lost(reply, names)
         sent = sum(one.sent for one in reply.destinations)
         tally = {
@@ -169,6 +205,10 @@ def _lost(reply: Reply, keys: tuple[str, ...]) -> list[Remark]:
     """The items that reached no receiver: all where nothing was delivered, else those every receiver filtered."""
     if reply.fate is Said.FAILED:
         return [Remark(place, "error", f"ReportStream: {reply.overall_status}") for place in range(len(keys))]
+    if missing := reply.lost(len(keys)):
+        # Nobody knows which: to call any of them delivered would hide a loss.
+        text = f"ReportStream counts {missing} fewer than the {len(keys)} results of this batch; ask before resending"
+        return [Remark(place, "error", text) for place in range(len(keys))]
     receivers: dict[str, set[str]] = {}
     filters: dict[str, set[str]] = {}
     for one in reply.filtered:

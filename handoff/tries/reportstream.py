@@ -1,19 +1,27 @@
-"""``handoff try reportstream``: test events as the CSV that ReportStream would get."""
+"""``handoff try reportstream``: test events as ReportStream or APHL AIMS would get them."""
 
 import argparse
 import csv
 import io
+import json
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from assets.drain.settings import Item
+from assets.formats import fhir as fhir_format
 from assets.formats.csv import document as csv_document
 from assets.formats.decode import ShapeError, moment
+from assets.reportstream import fhir, oru
+from assets.reportstream.devices import known_devices
+from assets.reportstream.encoding import join_of
+from assets.reportstream.event_report import report_of_event
 from assets.reportstream.events import TestEvent, decode
 from assets.reportstream.mapping import COLUMNS, row
 from assets.reportstream.rules import Severity, problems, sets_aside
 from handoff.tries import Document, Remark, Say, Tried, each
 
-FORMATS = ("csv",)
+FORMATS = ("csv", "fhir", "hl7")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,11 +39,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(documents: list[Document], arguments: argparse.Namespace) -> Tried:
-    """One CSV of all events that may go."""
+    """One document of all events that may go: a CSV, bundles one a line, or a batch of messages."""
     clock = datetime.now(UTC)
     received_at = arguments.received_at or clock
     now = max(received_at, clock)
+    if arguments.form == "csv":
+        return _csv(documents, arguments, received_at, now)
+    return _bundles_or_messages(documents, arguments, received_at, now)
 
+
+def _csv(
+    documents: list[Document], arguments: argparse.Namespace, received_at: datetime, now: datetime
+) -> Tried:
     def make(raw: bytes, say: Say) -> tuple[str, ...] | None:
         event = _judged(raw, say, now=now, to_csv=True)
         if event is None:
@@ -45,6 +60,51 @@ def run(documents: list[Document], arguments: argparse.Namespace) -> Tried:
     rows, remarks = each(documents, make)
     output = csv_document(COLUMNS, rows) if rows else b""
     return Tried(output, remarks + (_read_back(output, rows) if arguments.check else []))
+
+
+def _bundles_or_messages(
+    documents: list[Document], arguments: argparse.Namespace, received_at: datetime, now: datetime
+) -> Tried:
+    devices = known_devices()
+    sending = fhir.Sending(made_at=received_at, processing_mode=arguments.processing_mode)
+
+    def make(raw: bytes, say: Say) -> Item | None:
+        event = _judged(raw, say, now=now, to_csv=False)
+        if event is None:
+            return None
+        report = report_of_event(event, received_at=received_at, devices=devices)
+        if arguments.form == "fhir":
+            line = fhir_format.encode(fhir.bundle(report, sending)) + b"\n"
+        else:
+            line = oru.message(report, sending).encode()
+        for text in _objections(line, arguments.form) if arguments.check else ():
+            say(Remark(f"check: {text}"))
+        return Item(report.message_id, line, at=received_at)
+
+    items, remarks = each(documents, make)
+    output = join_of(arguments.form, arguments.processing_mode)(items) if items else b""
+    if arguments.check and items and not any("check: " in remark.text for remark in remarks):
+        remarks = [*remarks, Remark(f"check: {_ORACLES[arguments.form]}: no objection", stops=False)]
+    return Tried(output, remarks)
+
+
+_ORACLES = {"fhir": "fhir.resources", "hl7": "hl7apy"}
+
+
+def _objections(line: bytes, form: str) -> Iterator[str]:
+    """What our own checks and the oracle say of one bundle or message; imported here, for they take a second."""
+    if form == "fhir":
+        from assets.formats import fhir_checks, fhir_oracle
+
+        document = json.loads(line)
+        yield from fhir_checks.problems(document)
+        yield from (f"fhir.resources: {text}" for text in fhir_oracle.fhir_resources_says(document))
+    else:
+        from assets.formats import hl7_checks, hl7_oracle, hl7_read
+
+        text = line.decode()
+        yield from map(str, hl7_checks.problems(hl7_read.parse(text)))
+        yield from (f"hl7apy: {said}" for said in hl7_oracle.objections(text))
 
 
 def _judged(raw: bytes, say: Say, *, now: datetime, to_csv: bool) -> TestEvent | None:

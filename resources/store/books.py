@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
+from resources.store.arrays import Bool, Bytea, Float8, Int2, Int4, Int8, Text
 from resources.store.connect import AsyncConnection
 from resources.store.standing import Stands
 from resources.store.values import State
@@ -116,17 +117,17 @@ async def store(db: AsyncConnection, lease: int, stored: Sequence[Stored]) -> As
     The cursor's ``rowcount`` says how many; in a pipeline it is known at the end of it.
     """
     columns = [
-        [one.queue for one in stored],
-        [one.seq for one in stored],
-        [one.part for one in stored],
-        [one.arrival for one in stored],
-        [one.version for one in stored],
-        [one.track for one in stored],
-        [one.kind for one in stored],
-        [one.digest for one in stored],
-        [one.body for one in stored],
-        [one.reference for one in stored],
-        [one.new for one in stored],
+        Int8([one.queue for one in stored]),
+        Int8([one.seq for one in stored]),
+        Int2([one.part for one in stored]),
+        Int8([one.arrival for one in stored]),
+        Int2([one.version for one in stored]),
+        Int2([one.track for one in stored]),
+        Text([one.kind for one in stored]),
+        Int8([one.digest for one in stored]),
+        Bytea([one.body for one in stored]),
+        Int8([one.reference for one in stored]),
+        Bool([one.new for one in stored]),
     ]
     return await db.execute(_STORE, [*columns, lease])
 
@@ -137,25 +138,25 @@ async def settle(db: AsyncConnection, lease: int, settled: Sequence[Settled], *,
     ``lease`` is the one the queues carry, ``drain`` the run's own, which the attempts name.
     """
     columns = [
-        [one.queue for one in settled],
-        [one.seq for one in settled],
-        [one.part for one in settled],
-        [one.arrival for one in settled],
-        [one.version for one in settled],
-        [one.track for one in settled],
-        [one.attempts for one in settled],
-        [None if one.state is None else one.state.value for one in settled],
-        [one.outcome for one in settled],
-        [one.status for one in settled],
-        [one.ms for one in settled],
-        [one.answer for one in settled],
-        [one.unsure for one in settled],
-        [one.by for one in settled],
-        [one.reason for one in settled],
-        [one.release for one in settled],
-        [one.again for one in settled],
-        [one.wait for one in settled],
-        [one.hold for one in settled],
+        Int8([one.queue for one in settled]),
+        Int8([one.seq for one in settled]),
+        Int2([one.part for one in settled]),
+        Int8([one.arrival for one in settled]),
+        Int2([one.version for one in settled]),
+        Int2([one.track for one in settled]),
+        Int2([one.attempts for one in settled]),
+        Int2([None if one.state is None else one.state.value for one in settled]),
+        Int2([one.outcome for one in settled]),
+        Int2([one.status for one in settled]),
+        Int4([one.ms for one in settled]),
+        Bytea([one.answer for one in settled]),
+        Bool([one.unsure for one in settled]),
+        Int8([one.by for one in settled]),
+        Text([one.reason for one in settled]),
+        Bool([one.release for one in settled]),
+        Bool([one.again for one in settled]),
+        Float8([one.wait for one in settled]),
+        Text([one.hold for one in settled]),
     ]
     await db.execute(_SETTLE, [*columns, lease, drain, lease])
 

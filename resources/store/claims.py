@@ -38,6 +38,7 @@ class Claimed:
     again: bool = False
     #: Not columns: what a run has made of it, or why it could not; and whether it has a row of its own yet.
     owed: Owed | None = None
+    digest: int | None = None
     error: Exception | None = None
     new: bool = False
 
@@ -52,7 +53,7 @@ WITH r AS MATERIALIZED (
     SELECT key FROM queue
      WHERE lane = %(track)s AND lease IS NULL AND ready_at < 'infinity' AND ready_at <= now() {one}
      ORDER BY ready_at LIMIT %(queues)s FOR UPDATE SKIP LOCKED),
-u AS (UPDATE queue SET lease = %(lease)s WHERE key = ANY(ARRAY(SELECT key FROM r)) RETURNING key)
+u AS (UPDATE queue SET lease = %(lease)s WHERE key = ANY(ARRAY(SELECT key FROM r)) RETURNING key, ready_at)
 SELECT u.key, w.seq, w.part, w.arrival, w.version, w.attempts,
        extract(epoch FROM now() - w.unsure_at)::float8, w.flag, o.id IS NOT NULL,
        coalesce(o.kind, i.kind), coalesce(o.body, i.body),
@@ -61,20 +62,51 @@ SELECT u.key, w.seq, w.part, w.arrival, w.version, w.attempts,
   LEFT JOIN LATERAL (SELECT * FROM work WHERE work.queue = u.key ORDER BY seq, part LIMIT %(each)s) AS w ON true
   LEFT JOIN outbox AS o ON o.id = w.arrival + w.part AND o.version = w.version
   LEFT JOIN inbox AS i ON i.id = w.arrival AND o.id IS NULL
+ ORDER BY u.ready_at, u.key, w.seq, w.part
 """
 
 
+_IN_DOUBT = """
+       AND EXISTS (SELECT 1 FROM work AS d WHERE d.queue = queue.key AND d.unsure_at IS NOT NULL)
+"""
+
+
+async def next_in_doubt(db: AsyncConnection, track: int) -> float | None:
+    """Seconds until the next queue whose head may have arrived is ready, or None.
+
+    For tracks of few queues: it looks at all that are ready or backing off.
+    """
+    row: Any = await (
+        await db.execute(
+            "SELECT extract(epoch FROM min(ready_at) - now())::float8 FROM queue"
+            " WHERE lane = %(track)s AND lease IS NULL AND ready_at < 'infinity'" + _IN_DOUBT,
+            {"track": track},
+        )
+    ).fetchone()
+    return None if row[0] is None else float(row[0])
+
+
 async def claim(
-    db: AsyncConnection, track: int, lease: int, *, queues: int, each: int, only: int | None = None
+    db: AsyncConnection,
+    track: int,
+    lease: int,
+    *,
+    queues: int,
+    each: int,
+    only: int | None = None,
+    in_doubt: bool = False,
 ) -> dict[int, list[Claimed]]:
     """Lease up to ``queues`` ready queues and read the first ``each`` messages of each, in order.
 
-    A queue may come back empty: something else has emptied it; put it to rest. ``only`` claims that one.
+    The queues come in the order in which they became ready. One may come back empty: something else has emptied
+    it; put it to rest. ``only`` claims that one, ``in_doubt`` those alone whose head may have arrived.
     """
-    statement = _CLAIM.format(one="AND key = %(only)s" if only is not None else "")
+    narrowed = ("AND key = %(only)s" if only is not None else "") + (_IN_DOUBT if in_doubt else "")
+    statement = _CLAIM.format(one=narrowed)
     async with db.cursor(binary=True) as cursor:
         await cursor.execute(
-            statement, {"track": track, "lease": lease, "queues": queues, "each": each, "only": only}
+            statement,
+            {"track": track, "lease": lease, "queues": queues, "each": each, "only": only},
         )
         rows = await cursor.fetchall()
     claimed: dict[int, list[Claimed]] = {}

@@ -61,6 +61,7 @@ class Borrowed:
         self._name = name
         self._free: list[Connection] = []
         self._lock = threading.Lock()
+        self._closed = False
 
     @contextmanager
     def __call__(self) -> Iterator[Connection]:
@@ -74,13 +75,16 @@ class Borrowed:
             connection.close()
             raise
         finally:
-            if not connection.closed:
-                with self._lock:
+            with self._lock:
+                if self._closed:  # what was lent when we closed is not wanted back
+                    connection.close()
+                elif not connection.closed:
                     self._free.append(connection)
 
     def close(self) -> None:
-        """Close what is not lent."""
+        """Close what is not lent, and what is when it comes back."""
         with self._lock:
+            self._closed = True
             while self._free:
                 self._free.pop().close()
 

@@ -33,7 +33,11 @@ async def waiting(db: AsyncConnection, most: int) -> list[Recorded]:
         "SELECT id, lane, event_id, event_type, resource_id, payload::text FROM door ORDER BY id LIMIT %s",
         [most],
     )
-    return [Recorded(*row[:-1], row[-1].encode()) for row in await cursor.fetchall()]
+    rows = await cursor.fetchall()
+    return [
+        Recorded(number, lane, event_id, event_type, resource_id, payload.encode())
+        for number, lane, event_id, event_type, resource_id, payload in rows
+    ]
 
 
 async def remove(db: AsyncConnection, taken: list[Recorded]) -> None:

@@ -89,8 +89,9 @@ async def take_over(db: AsyncConnection, lane: int, lease: int) -> int:
                AND ended_at > now() - interval '1 hour'),
         left_behind AS MATERIALIZED (
             SELECT q.key FROM queue AS q JOIN gone ON q.lease >= gone.lease AND q.lease < gone.lease + {LEASES}
-             WHERE q.lease = gone.lease
-                OR NOT EXISTS (SELECT 1 FROM batch WHERE batch.lease = q.lease AND batch.state = 0)
+             WHERE q.lease IS NOT NULL  -- so that the index of leased queues serves
+               AND (q.lease = gone.lease
+                    OR NOT EXISTS (SELECT 1 FROM batch WHERE batch.lease = q.lease AND batch.state = 0))
              ORDER BY q.key FOR UPDATE OF q),
         heads AS MATERIALIZED (
             SELECT h.* FROM left_behind AS b, LATERAL (

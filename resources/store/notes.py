@@ -5,7 +5,6 @@ arrival of the note holds it.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -251,8 +250,13 @@ def was_refused(db: Connection, message: int) -> bool:
 
 def give_up(db: Connection, message: int, who: Who, *, cancelled: bool = False) -> None:
     """Close a note that has failed, because another goes instead or the hospital wants none any more."""
-    with suppress(operators.NotPossible):  # an operator has closed it before
-        operators.skip(db, message, who)
+    failed = [State.FAILED.value, State.SET_ASIDE.value]
+    if not db.execute(
+        "SELECT 1 FROM ended WHERE arrival = %s AND part = 0 AND state = ANY(%s::smallint[])",
+        [message, failed],
+    ).fetchone():
+        return
+    operators.skip(db, message, who)
     if cancelled:
         db.execute(
             "UPDATE ended SET state = %s, reason = %s WHERE arrival = %s AND part = 0",

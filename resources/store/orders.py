@@ -6,6 +6,7 @@ shell, a page and a run all say the same: ``settle`` brings it up to date.
 """
 
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,6 +30,7 @@ class Numbers:
         self._lock = threading.Lock()
         self._db: Connection | None = None
         self._ids: Ids | None = None
+        self._looked = float("-inf")
 
     def __call__(self) -> int:
         """The next id."""
@@ -43,10 +45,13 @@ class Numbers:
             self._db = self._ids = None
 
     def _mine(self) -> Ids:
-        """A number is ours as long as its session lives."""
+        """A number is ours as long as its session lives, which is looked at once a second."""
         if self._db is not None and self._ids is not None:
+            if time.monotonic() - self._looked < 1.0:
+                return self._ids
             try:
                 self._db.execute("SELECT 1")
+                self._looked = time.monotonic()
                 return self._ids
             except Away:
                 self._db.close()
@@ -135,6 +140,35 @@ def _repeated(db: Connection, sealer: Sealer, arrival: int, came: Came) -> Kept:
     return Kept(Verdict.CONFLICT, first)
 
 
+def all_set_aside(db: Connection) -> list[int]:
+    """The messages that could not be used, oldest first. Notes that could not be mapped are not among them."""
+    rows = db.execute(
+        """
+        SELECT e.arrival FROM ended AS e JOIN inbox AS i ON i.id = e.arrival
+         WHERE e.lane = %s AND e.state = %s AND i.kind <> 'note' ORDER BY e.arrival
+        """,
+        [LANE, State.SET_ASIDE.value],
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def set_aside(db: Connection, sealer: Sealer, arrival: int) -> bytes | None:
+    """The message as it came, locked until our transaction ends; None where it is not set aside (any more)."""
+    row: Any = db.execute(
+        """
+        SELECT i.body FROM ended AS e JOIN inbox AS i ON i.id = e.arrival
+         WHERE e.arrival = %s AND e.part = 0 AND e.lane = %s AND e.state = %s AND i.kind <> 'note' FOR UPDATE OF e
+        """,
+        [arrival, LANE, State.SET_ASIDE.value],
+    ).fetchone()
+    return sealer.open(bytes(row[0]), b"inbox", arrival) if row else None
+
+
+def no_longer_aside(db: Connection, arrival: int) -> None:
+    """The message could be used after all: like any other it is owed nothing."""
+    db.execute("DELETE FROM ended WHERE arrival = %s AND part = 0", [arrival])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """An order as it is kept; ``body`` is the lane's own account of it, opened."""
@@ -165,8 +199,17 @@ _COLUMNS = (
 def locked(db: Connection, sealer: Sealer, key: int) -> Row | None:
     """The order under this key, which nobody else changes before our transaction ends; None for the first."""
     db.execute("SELECT pg_advisory_xact_lock(%s)", [key])
+    row = _one(db, sealer, "key", key)
+    if row is None or row.state not in ("sending", "failed"):
+        return row
     settle(db, key=key)
     return _one(db, sealer, "key", key)
+
+
+def partner_of(db: Connection, identifier: int) -> str | None:
+    """Whose order it is; None where there is no such order."""
+    row: Any = db.execute("SELECT partner FROM hcoint_order WHERE id = %s", [identifier]).fetchone()
+    return str(row[0]) if row else None
 
 
 def key_of(db: Connection, identifier: int) -> int | None:
@@ -275,6 +318,11 @@ def events(db: Connection, identifier: int) -> list[Event]:
 
 
 # -- visits ------------------------------------------------------------------------------------------------------
+
+
+def lock_visit(db: Connection, visit: int) -> None:
+    """Of an order and the end of its visit that come at once, the later sees the earlier. Before any order's lock."""
+    db.execute("SELECT pg_advisory_xact_lock(%s)", [visit])
 
 
 def visit_ended(db: Connection, visit: int, ended_at: str) -> None:

@@ -22,19 +22,28 @@ class Gate:
     away: bool = False
 
 
-async def look(db: AsyncConnection, lane: int) -> float | None:
-    """How long the lane pauses: None when it does not, 0 when a probe is due, else seconds (a hold: 5)."""
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Why a lane pauses: ``held`` by a person, or its partner away and the next probe due in ``seconds``."""
+
+    held: bool
+    seconds: float
+
+
+async def look(db: AsyncConnection, lane: int) -> Pause | None:
+    """Whether the lane pauses; takes no probe."""
     row: Any = await (
         await db.execute(
             """
-            SELECT CASE WHEN hold IS NOT NULL THEN 5.0
-                        WHEN away_since IS NOT NULL THEN greatest(extract(epoch FROM away_until - now()), 0) END::float8
+            SELECT hold IS NOT NULL, away_since IS NOT NULL,
+                   greatest(extract(epoch FROM away_until - now()), 0)::float8
               FROM lane WHERE number = %s
             """,
             [lane],
         )
     ).fetchone()
-    return None if row[0] is None else float(row[0])
+    held, away, seconds = row
+    return Pause(held, seconds or 0.0) if held or away else None
 
 
 async def gate(db: AsyncConnection, lane: int) -> Gate:

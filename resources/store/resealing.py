@@ -42,6 +42,8 @@ SEALED = (
     Sealed("known", "value", f"({_OF_NAME})"),
     Sealed("hcoint_order", "body", "id"),
     Sealed("hcoint_upload", "body", "id"),
+    Sealed("sync_record", "body", "id"),
+    Sealed("sync_record", "decision", "id"),
 )
 
 #: The id of the key a body was sealed with. Only the body's beginning is read, not all of it.

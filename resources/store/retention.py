@@ -97,8 +97,22 @@ _OTHERS = (
     "DELETE FROM conflict WHERE id = ANY(ARRAY(SELECT id FROM conflict WHERE id < %(before)s LIMIT 10000))",
     "DELETE FROM remark WHERE ctid = ANY(ARRAY(SELECT ctid FROM remark WHERE message < %(before)s LIMIT 10000))",
     """
+    DELETE FROM standing WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM standing WHERE NOT EXISTS (SELECT 1 FROM queue WHERE key = standing.queue) LIMIT 10000))
+    """,
+    """
     DELETE FROM drain WHERE lease = ANY(ARRAY(
         SELECT lease FROM drain WHERE ended_at < now() - %(days)s * interval '1 day' LIMIT 10000))
+    """,
+    # what happened to an order, who it was for and its notes' lines go with it; an open one stays
+    """
+    DELETE FROM hcoint_order WHERE id = ANY(ARRAY(
+        SELECT id FROM hcoint_order WHERE state IN ('delivered', 'cancelled')
+           AND changed_at < now() - %(days)s * interval '1 day' LIMIT 10000))
+    """,
+    """
+    DELETE FROM hcoint_visit WHERE visit = ANY(ARRAY(
+        SELECT visit FROM hcoint_visit WHERE at < now() - %(days)s * interval '1 day' LIMIT 10000))
     """,
 )
 

@@ -7,6 +7,7 @@ was not confirmed, a person who skips or sends again) forgets: an unneeded call 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from resources.store.arrays import Int8, Text
 from resources.store.connect import AsyncConnection, Connection
 
 #: Every aspect of a queue.
@@ -38,10 +39,10 @@ SELECT queue, aspect, digest, message FROM ok WHERE digest IS NOT NULL ORDER BY 
 async def note(db: AsyncConnection, lease: int, left: Sequence[Stands]) -> None:
     """Remember what was left behind in queues that are ours."""
     columns = [
-        [one.queue for one in left],
-        [one.aspect for one in left],
-        [one.digest for one in left],
-        [one.message for one in left],
+        Int8([one.queue for one in left]),
+        Text([one.aspect for one in left]),
+        Int8([one.digest for one in left]),
+        Int8([one.message for one in left]),
     ]
     await db.execute(_NOTE, [*columns, lease])
 

@@ -13,7 +13,7 @@ from typing import Any
 from assets.drain.outcomes import RetryPlan
 from assets.drain.run import drain_batches
 from assets.drain.settings import BatchLane, BatchReceipt, Fate, Item, Keys, Pace
-from assets.reportstream.sending import csv_document, csv_item
+from assets.reportstream.encoding import csv_document, csv_item
 from handoff.__main__ import main
 from resources.store.intake import Incoming
 from tests.conftest import ROOT, Database
@@ -121,6 +121,7 @@ def drain_reportstream(
     *,
     item: Callable[[Any], Item] | None = None,
     waits: Sequence[float] = (),
+    linger: float = 0.05,
 ) -> None:
     """One run of the lane, its window over at once."""
 
@@ -137,7 +138,11 @@ def drain_reportstream(
         connect=connect,
         window=0.0,
         pace=Pace(
-            linger=0.05, heartbeat=0.2, retry=RetryPlan(waits=waits, jitter=0.0), breaker_after=0, settle=0.3
+            linger=linger,
+            heartbeat=0.2,
+            retry=RetryPlan(waits=waits, jitter=0.0),
+            breaker_after=0,
+            settle=0.3,
         ),
     )
     drain_batches(database.settings, [lane], run_id="test-run")

@@ -31,6 +31,9 @@ NOT_SEALED = {
     ("staff_session", "hash"),
     ("sign_in_try", "account"),
     ("sign_in_try", "address"),
+    ("sync_entry", "name"),
+    ("sync_name", "name"),
+    ("sync_wait", "name"),
 }
 
 

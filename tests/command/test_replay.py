@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from assets.drain.outcomes import RetryPlan
 from assets.drain.settings import Item, ItemsRefused, Remark, SetAside
-from assets.reportstream.sending import csv_item
+from assets.reportstream.encoding import csv_item
+from handoff import lanes
 from handoff.lanes import Made
 from handoff.verdict import Judge
 from resources.errors import TryLater, Unsure
@@ -125,11 +126,25 @@ def test_arrivals_outside_the_span_are_left_alone(database: Database) -> None:
     assert len(handoff(database, *words, "--from", yesterday).lines) == 1
 
 
-def test_what_cannot_be_compared_is_said(database: Database) -> None:
-    database.receive([arrival(database.sealer, "a", lane="hcoint")])
-    ran = replay(database, "--dry-run", lane="hcoint")
+def test_without_the_lanes_settings_a_dry_run_says_what_it_cannot_compare(database: Database) -> None:
+    database.receive([arrival(database.sealer, "a")])
+    drain(database, lane(FarEnd(send_=away), retry=RetryPlan(waits=(), jitter=0.0)))
+    ran = replay(database, "--dry-run", "--json", lane="elation")
     assert ran.code == 0
-    assert "0 messages would wait again" in ran.out
+    assert "not compared with today's mapping: " in ran.err
+    assert "ELATION_" in ran.err
+    assert (ran.line["effect"], ran.line["differs"]) == ("same bytes", None)
+
+
+def test_a_mapping_that_must_know_something_of_its_partner_asks_first(database: Database) -> None:
+    asked: list[str] = []
+
+    async def ask() -> None:
+        asked.append("setup")
+
+    knowing = replace(lane(FarEnd()), prepare=ask)
+    asyncio.run(lanes.prepare(knowing))
+    assert asked == ["setup"]
 
 
 class Mapping:

@@ -1,5 +1,7 @@
 """Code tables from the shell: what is shipped, and newer official files over it, in force for every run."""
 
+import threading
+import time
 import warnings
 from collections.abc import Iterator
 from importlib import import_module
@@ -11,9 +13,11 @@ import pytest
 from assets import code_tables
 from assets.code_tables import CodeTable
 from assets.reportstream.tables.loadable import TABLES
-from handoff.tables import LANES, shipped
+from handoff.command import LANES
+from handoff.tables import shipped
+from resources.store import drains
 from resources.store.code_tables import in_force
-from tests.command.shell import handoff, result
+from tests.command.shell import Partner, drain_reportstream, handoff, result
 from tests.conftest import ROOT, Database, case_folders
 
 WHO = ("--by", "Katie", "--reason", "the list of March")
@@ -88,6 +92,22 @@ def test_a_loaded_table_is_in_force_for_the_next_run_and_its_mapping(
     message = database.one("SELECT arrival FROM ended")
     words = ("messages", "show", message, "--json", "--content", "--by", "Katie", "--reason", "a drill")
     assert ",swh," in handoff(database, *words).line["sent"][0]["body"]
+
+
+def test_a_run_that_lingers_hands_over_when_a_table_is_loaded(database: Database, tmp_path: Path) -> None:
+    run = threading.Thread(target=drain_reportstream, args=(database, Partner()), kwargs={"linger": 60.0})
+    run.start()
+    try:
+        with database.connect() as db:
+            while not drains.lives(db, 1):
+                time.sleep(0.02)
+        load(database, official(tmp_path, "t,tlh,Klingon,"))
+        run.join(5)
+        assert database.rows("SELECT how FROM drain") == [("new code",)]
+    finally:
+        with database.connect() as db:
+            db.execute("UPDATE lane SET code = 'end' WHERE number = 1")
+        run.join()
 
 
 def test_a_replay_is_looked_at_with_the_tables_in_force(database: Database, tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """Batches in doubt: asked about before they go again; taken over from a run that died; followed to their end."""
 
+import time
+
 import pytest
 
+from assets.drain.outcomes import RetryPlan
 from assets.drain.settings import BatchReceipt, Fate, ItemsRefused, Remark
 from resources.errors import TryLater, Unsure
 from resources.store import batches
@@ -62,6 +65,15 @@ def test_the_settle_time_starts_anew_with_each_try_in_doubt(database: Database) 
     assert (at[2] - at[1]).total_seconds() >= 0.3
 
 
+def test_after_a_believed_no_it_is_sent_again_by_the_plan_and_not_sooner(database: Database) -> None:
+    fill(database, "one")
+    far = FarEnd(send_=in_turn(raises(GONE)))
+    plan = RetryPlan(waits=(0.6,), jitter=0.0)
+    drain(database, lane(far, settle=0.1, retry=plan, linger=0.8))
+    at = [row[0] for row in database.rows("SELECT at FROM attempt WHERE outcome IN (1, 3) ORDER BY at")]
+    assert (at[1] - at[0]).total_seconds() >= 0.6
+
+
 def test_a_partner_that_cannot_be_asked_now_is_asked_again_and_nothing_is_sent(database: Database) -> None:
     fill(database, "one")
     questions = iter([TryLater("GET far: 503", status=503)] * 3)
@@ -75,9 +87,13 @@ def test_a_partner_that_cannot_be_asked_now_is_asked_again_and_nothing_is_sent(d
     drain(database, lane(far, settle=0.05, linger=0.4))
     assert (far.sizes, len(far.asked)) == ([1], 4)
     assert states(database) == {"accepted": 1}
+    at = [row[0] for row in database.rows("SELECT at FROM attempt ORDER BY at")]
+    assert (at[3] - at[1]).total_seconds() >= 0.1  # not as fast as it can
 
 
-def test_a_batch_that_had_arrived_and_was_refused_is_parted_by_the_names_in_the_answer(database: Database) -> None:
+def test_a_batch_that_had_arrived_and_was_refused_is_parted_by_the_names_in_the_answer(
+    database: Database,
+) -> None:
     fill(database, *names(4))
 
     def ask(payload: str, keys: tuple[str, ...]) -> BatchReceipt | None:
@@ -96,6 +112,45 @@ def test_doubt_that_never_ends_is_given_up_once_the_partner_surely_has_it_not(da
     assert len(far.sent) == 3
     assert states(database) == {"failed": 2}
     assert nothing_is_leased(database)
+
+
+def test_what_is_in_doubt_is_asked_about_while_the_partner_is_away_and_a_yes_brings_it_back(
+    database: Database,
+) -> None:
+    fill(database, "one")
+    answers = iter([None, None])
+    far = FarEnd(send_=in_turn(raises(GONE)), ask_=lambda payload, keys: next(answers, KNOWN))
+    started = time.monotonic()
+    drain(database, lane(far, breaker_after=1, settle=60.0, linger=0.4))
+    assert time.monotonic() - started < 3.0
+    assert (far.sizes, len(far.asked)) == ([1], 3)
+    assert states(database) == {"accepted": 1}
+    assert database.one("SELECT away_since IS NULL FROM lane WHERE name = 'reportstream'") is True
+
+
+def test_a_no_while_the_partner_is_away_sends_nothing_before_the_probe(database: Database) -> None:
+    fill(database, "one")
+    far = FarEnd(send_=raises(GONE))
+    drain(database, lane(far, breaker_after=1, settle=0.05, ask_every=0.3, linger=0.2))
+    assert len(far.sent) == 1
+    assert 1 <= len(far.asked) <= 3
+    assert states(database) == {"waiting": 1}
+
+
+def test_a_question_does_not_use_up_the_probe(database: Database) -> None:
+    fill(database, "one")
+    drain(database, lane(FarEnd(send_=raises(GONE)), breaker_after=1))
+    with database.connect() as db:
+        db.execute("UPDATE lane SET away_until = now() WHERE name = 'reportstream'")
+        db.execute("UPDATE queue SET ready_at = now() WHERE lane >= 100")
+    far = FarEnd()
+    drain(database, lane(far, breaker_after=1, settle=60.0))
+    assert far.sent == []
+    assert len(far.asked) >= 1
+    assert (
+        database.one("SELECT away_until < now() + interval '6 s' FROM lane WHERE name = 'reportstream'")
+        is True
+    )
 
 
 # -- a run that died ---------------------------------------------------------------------------------------------
@@ -133,10 +188,12 @@ def test_a_run_that_dies_between_claim_and_batch_leaves_its_events_free(database
 
 def test_a_batch_whose_run_died_while_it_waited_goes_on_with_its_members(database: Database) -> None:
     fill(database, "waits")
-    drain(database, lane(FarEnd(send_=raises(TryLater("POST far: 503", status=503, after_seconds=0.3)))))
+    drain(database, lane(FarEnd(send_=raises(TryLater("POST far: 503", status=503, after_seconds=60)))))
     fill(database, "dies")
     with pytest.raises(Died):
         drain(database, lane(FarEnd(send_=raises(Died()))))
+    with database.connect() as db:
+        db.execute("UPDATE queue SET ready_at = now() WHERE ready_at < 'infinity'")
     far = FarEnd(ask_=lambda payload, keys: KNOWN if keys == ("dies",) else None)
     drain(database, lane(far, linger=0.6))
     assert [sent.keys for sent in far.sent] == [("waits",)]

@@ -129,7 +129,9 @@ def test_named_items_fail_alone_and_the_rest_goes_again_with_one_request(databas
     drain(database, lane(far))
     assert far.sizes == [300, 297]
     assert states(database) == {"failed": 3, "accepted": 297}
-    failed = database.rows("SELECT i.body, i.id FROM ended e JOIN inbox i ON i.id = e.arrival WHERE e.state = 3")
+    failed = database.rows(
+        "SELECT i.body, i.id FROM ended e JOIN inbox i ON i.id = e.arrival WHERE e.state = 3"
+    )
     opened = [json.loads(database.sealer.open(bytes(body), b"inbox", at))["n"] for body, at in failed]
     assert sorted(opened) == ["e0007", "e0100", "e0299"]
 

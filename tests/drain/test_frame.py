@@ -118,7 +118,9 @@ def test_two_runs_share_a_lane_and_send_everything_once(database: Database) -> N
 
 def test_two_runs_of_single_messages_keep_every_queue_in_order(database: Database) -> None:
     database.receive(
-        arrival(database.sealer, f"{queue}-{number:03}", queue=str(queue), body=json.dumps({"n": number}).encode())
+        arrival(
+            database.sealer, f"{queue}-{number:03}", queue=str(queue), body=json.dumps({"n": number}).encode()
+        )
         for number in range(20)
         for queue in range(20)
     )
@@ -186,7 +188,9 @@ def test_a_lost_connection_ends_the_run_within_its_heartbeat(database: Database,
     thread, ended = beside(lambda: drain(database, lane(FarEnd(), linger=30.0)))
     until(lambda: lives(database))
     with database.connect() as db:
-        db.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [connection])
+        db.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [connection]
+        )
     thread.join(5)
     assert not thread.is_alive()
     assert type(ended[0]).__module__.startswith("psycopg")
@@ -318,7 +322,9 @@ def test_a_signal_ends_a_run_after_what_is_in_flight(database: Database, sign: s
     assert lives(database) is False
 
 
-def test_killed_outright_it_leaves_what_is_in_flight_in_doubt_and_the_next_run_goes_on(database: Database) -> None:
+def test_killed_outright_it_leaves_what_is_in_flight_in_doubt_and_the_next_run_goes_on(
+    database: Database,
+) -> None:
     fill(database, *names(3))
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM],

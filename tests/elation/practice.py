@@ -34,7 +34,9 @@ Row = dict[str, Any]
 
 def chart(number: int, **changes: object) -> Row:
     """One of many charts; no two have the same name."""
-    return ANA | {"id": f"chart-{number}", "last_name": f"Rivera {number}", "member_id": f"HF{number}"} | changes
+    return (
+        ANA | {"id": f"chart-{number}", "last_name": f"Rivera {number}", "member_id": f"HF{number}"} | changes
+    )
 
 
 def event(name: str, kind: str = "profile_changed", of: Row | None = None) -> bytes:
@@ -75,7 +77,9 @@ class Practice:
 
     def writes(self) -> list[str]:
         """Method and last part of the path of every write, in order."""
-        named = [row["path"].rstrip("/").split("/")[3:] for row in self.received("POST", "PATCH", "PUT", "DELETE")]
+        named = [
+            row["path"].rstrip("/").split("/")[3:] for row in self.received("POST", "PATCH", "PUT", "DELETE")
+        ]
         methods = [row["method"] for row in self.received("POST", "PATCH", "PUT", "DELETE")]
         return [
             f"{method} {'policies' if 'policies' in path else 'patients'}"
@@ -111,5 +115,5 @@ class Practice:
 def practising(database: Database, **changed: object) -> Iterator[Practice]:
     """A lane and its far end, until the end of the block."""
     with sandbox_thread((Elation(),)) as url, httpx.Client(base_url=url, timeout=10, trust_env=False) as http:
-        settings = database.with_(**QUICK, ELATION_URL=f"{url}/elation/api/2.0", **changed)
+        settings = database.with_(**QUICK | {"ELATION_URL": f"{url}/elation/api/2.0"} | changed)
         yield Practice(database, http, settings)

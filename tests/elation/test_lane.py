@@ -50,7 +50,9 @@ def test_a_snapshot_in_which_nothing_of_ours_changed_is_closed_without_a_call(pr
     assert len(practice.received()) == before
     assert practice.states() == {"delivered": 4}
     first, second = practice.database.rows("SELECT DISTINCT arrival FROM ended ORDER BY 1")
-    rows = practice.database.rows("SELECT by_id, attempts, reason FROM ended WHERE arrival = %s ORDER BY part", second[0])
+    rows = practice.database.rows(
+        "SELECT by_id, attempts, reason FROM ended WHERE arrival = %s ORDER BY part", second[0]
+    )
     assert [row[:2] for row in rows] == [(first[0], 0), (first[0] + 1, 0)]
     assert all("nothing of ours has changed" in row[2] for row in rows)
 
@@ -70,7 +72,10 @@ def test_what_was_in_doubt_since_is_sent_although_it_is_what_was_last_delivered(
 def test_waiting_updates_go_as_one_call_and_each_event_points_to_it(practice: Practice) -> None:
     practice.receive(
         event("1", "chart_created"),
-        *(event(f"e{number}", of=ANA | {"first_name": f"Ana{number}", "member_id": f"M{number}"}) for number in range(4)),
+        *(
+            event(f"e{number}", of=ANA | {"first_name": f"Ana{number}", "member_id": f"M{number}"})
+            for number in range(4)
+        ),
     )
     practice.drain()
     assert practice.writes() == ["POST patients", "PATCH patients", "POST policies"]

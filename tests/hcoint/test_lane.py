@@ -1,5 +1,6 @@
 """The book of orders on a real store: what hospitals say, what people do, what is then owed."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,7 @@ from assets.hcoint.life import Flag, NotNow, State
 from resources.store.intake import Verdict
 from resources.store.lookup import Filter, find
 from tests.conftest import Database
-from tests.hcoint.desk import MULTICARE, ORM, Desk, desk, discharge, order
+from tests.hcoint.desk import MULTICARE, ORM, SOURCE, Desk, desk, discharge, order
 from tests.hcoint.notes import pdf
 
 
@@ -30,7 +31,7 @@ def test_an_order_is_listed_once_and_owes_nothing_until_a_note_is_sent(here: Des
 def test_a_retry_of_a_delivery_changes_nothing(here: Desk) -> None:
     here.redox(order(log="one"))
     retry = order(log="one").replace(b'"AttemptID": "a"', b'"AttemptID": "b"')
-    assert here.redox(retry) == (type(here.redox(retry)))(Verdict.DUPLICATE, ("duplicate_ignored",))
+    assert here.redox(retry).effects == ("duplicate_ignored",)
     assert here.effects() == ["order_created"]
 
 
@@ -53,6 +54,26 @@ def test_a_cancellation_that_comes_first_is_kept_and_cancels_the_order_when_it_c
     assert here.redox(order(event="Cancel")).effects == ("parked_unknown_order",)
     here.redox(order())
     assert here.life().state is State.CANCELLED
+
+
+def test_a_group_of_orders_is_kept_whole_and_once(here: Desk) -> None:
+    document = json.loads(order("1", event="GroupedOrders"))
+    first = document.pop("Order")
+    document["Orders"] = [first, {**first, "ID": "2"}]
+    assert here.redox(json.dumps(document).encode()).effects == ("order_created", "order_created")
+    assert here.redox(json.dumps(document).encode()).effects == ("duplicate_ignored",)
+    assert here.life("2").order.patient == here.life("1").order.patient
+
+
+def test_orders_of_two_hospitals_with_the_same_number_are_two(database: Database, tmp_path: Path) -> None:
+    uat = MULTICARE.replace("multicare", "uat").replace(SOURCE, "uat-source")
+    with desk(database, tmp_path, MULTICARE + uat) as here:
+        assert here.redox(order("1")).effects == ("order_created",)
+        assert here.redox(order("1", source="uat-source", log="uat")).effects == ("order_created",)
+        assert here.database.rows("SELECT partner FROM hcoint_order ORDER BY id") == [
+            ("multicare",),
+            ("uat",),
+        ]
 
 
 def test_many_deliveries_of_one_order_at_once_leave_one_order(here: Desk) -> None:
@@ -89,7 +110,9 @@ def test_bytes_without_an_id_repeat_within_a_day_only(here: Desk) -> None:
     assert here.redox(b"not json").verdict is Verdict.RECEIVED
 
 
-def test_a_note_waits_for_the_discharge_where_the_partner_wants_that(database: Database, tmp_path: Path) -> None:
+def test_a_note_waits_for_the_discharge_where_the_partner_wants_that(
+    database: Database, tmp_path: Path
+) -> None:
     with desk(database, tmp_path, MULTICARE + "after_discharge = true\n") as here:
         here.redox(order(visit="V1"))
         with pytest.raises(NotNow, match="after discharge"):
@@ -201,9 +224,11 @@ def test_a_test_order_is_not_answered_in_production(database: Database, tmp_path
 
 def test_an_order_over_hl7_is_kept_like_one_of_redox(database: Database, tmp_path: Path) -> None:
     sender = ORM.read_text().split("|")[2:4]
-    table = MULTICARE + MULTICARE.replace("multicare", "north").replace('orders = "redox"', 'orders = "mllp"').replace(
-        "redox_source_id", "#"
-    ).replace('facility = "MULTICARE"', f'facility = "N"\nmllp_sender = "{"|".join(sender)}"')
+    table = MULTICARE + MULTICARE.replace("multicare", "north").replace(
+        'orders = "redox"', 'orders = "mllp"'
+    ).replace("redox_source_id", "#").replace(
+        'facility = "MULTICARE"', f'facility = "N"\nmllp_sender = "{"|".join(sender)}"'
+    )
     with desk(database, tmp_path, table) as here:
         assert here.hl7(ORM.read_bytes()).effects == ("order_created",)
         assert here.hl7(ORM.read_bytes()).effects == ("duplicate_ignored",)

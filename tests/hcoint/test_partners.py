@@ -38,8 +38,8 @@ kinds = ["pdf"]
 
 def test_the_file_of_the_sandbox_is_read() -> None:
     partners = load(ROOT / "hcoint.toml")
-    assert [partner.name for partner in partners.all] == ["multicare", "northlab"]
-    assert partners.mllp_senders == {"NORTHLAB|NORTH"}
+    assert [partner.name for partner in partners.all] == ["multicare", "northlab", "multicare-hl7"]
+    assert partners.mllp_senders == {"NORTHLAB|NORTH", "EPIC|MULTICARE"}
 
 
 def test_a_partner_is_found_by_its_name_and_by_who_sends_its_orders() -> None:

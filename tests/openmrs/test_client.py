@@ -333,3 +333,8 @@ def test_requests_wait_for_their_turn() -> None:
 
     asyncio.run(five())
     assert waited[-1] > 3
+
+
+def test_a_search_that_is_forgotten_again_and_again_is_left_for_later() -> None:
+    with pytest.raises(TryLater, match="forgotten"):
+        asyncio.run(spoken(answers(410, OUTCOME)).search("Patient", {}))

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from assets.formats.decode import ShapeError
 from assets.formats.fhir_oracle import schema_says
-from assets.openmrs import rest
+from assets.openmrs import mapping, rest
 from assets.openmrs.canonical import canonical
 from assets.openmrs.checks import before_sending, problems
-from assets.openmrs.events import Side
+from assets.openmrs.events import Side, handed_in
 from assets.openmrs.mapping import Call, FarKind, Target, calls, message_kind, outgoing, prepared
 from assets.openmrs.merge import changes
 from assets.openmrs.reconcile import Create, Edit, Revive, Void, Write
@@ -200,3 +201,93 @@ def test_references_are_found_wherever_they_stand_and_put_on_the_other_ids() -> 
     keys = dict(zip((key for _, key in references(record)), ("p2", "v2"), strict=True))
     moved = redirected(record, keys)
     assert sorted(key.id for _, key in references(moved)) == ["p2", "v2"]
+
+
+def test_a_fhir_server_takes_a_voided_record_again_by_put() -> None:
+    (call,) = made(Revive(Side.CHILD), FarKind.R4)
+    assert (shown(call), call.body and call.body["id"]) == (
+        f"PUT /Patient/{own_id('grace')}",
+        own_id("grace"),
+    )
+
+
+def test_a_call_is_shown_to_people_with_its_path_filled_in() -> None:
+    (call,) = made(Create(Side.CHILD, observation()), FarKind.R4, observation())
+    assert mapping.shown(call)["path"] == "/Observation"
+    assert mapping.shown(call)["condition"] == f"identifier={ORIGIN}|{own_id('height')}"
+    (gone,) = made(Void(Side.CHILD))
+    assert mapping.shown(gone) == {"method": "DELETE", "path": f"/ws/fhir2/R4/Patient/{own_id('grace')}"}
+
+
+def test_a_changed_number_and_attribute_go_to_the_persons_attributes() -> None:
+    url = "http://fhir.openmrs.org/ext/person-attribute"
+    parts = [{"url": f"{url}-type", "valueString": "Race"}, {"url": f"{url}-value", "valueString": "b"}]
+    before = patient(telecom=[{"id": "t", "value": "1"}])
+    after = patient(
+        telecom=[{"id": "t", "value": "2"}], extension=[{"id": "r", "url": url, "extension": parts}]
+    )
+    found = made(edit(before, after))
+    assert [(shown(call), call.body) for call in found] == [
+        (
+            f"POST /ws/rest/v1/person/{own_id('grace')}/attribute",
+            {"uuid": "r", "attributeType": "Race", "value": "b"},
+        ),
+        (
+            f"POST /ws/rest/v1/person/{own_id('grace')}/attribute/t",
+            {"attributeType": rest.TELEPHONE, "value": "2"},
+        ),
+    ]
+
+
+def test_a_patient_is_created_with_attributes_and_a_location_with_its_address() -> None:
+    url = "http://fhir.openmrs.org/ext/person-attribute"
+    parts = [{"url": f"{url}-type", "valueString": "Race"}, {"url": f"{url}-value", "valueString": "b"}]
+    person: Any = rest.created(patient(extension=[{"id": "r", "url": url, "extension": parts}]), "")["person"]
+    assert person["attributes"] == [{"uuid": "r", "attributeType": "Race", "value": "b"}]
+    place: Tree = {
+        "resourceType": "Location",
+        "id": "x",
+        "name": "Luiza",
+        "address": {"line": ["1 Road"], "city": "L"},
+    }
+    assert rest.created(place, "") == {"uuid": "x", "name": "Luiza", "address1": "1 Road", "cityVillage": "L"}
+
+
+def test_what_a_clinic_hands_in_names_its_record() -> None:
+    key, record = handed_in(json.dumps(patient()).encode())
+    assert (str(key), record["gender"]) == (f"Patient/{own_id('grace')}", "female")
+
+
+@pytest.mark.parametrize(
+    ("raw", "place"),
+    [
+        (b"{", ""),
+        (b"[]", ""),
+        (b"\xff", ""),
+        (b'{"resourceType":"Patient","x":' + b"[" * 60 + b"]" * 60 + b"}", ""),
+        (b'{"x":"' + b"y" * 4_000_000 + b'"}', ""),
+        (b'{"resourceType":"Form","id":"x"}', "resourceType"),
+        (b'{"resourceType":"Patient","id":"../x"}', "id"),
+        (b'{"resourceType":"Patient"}', "id"),
+    ],
+)
+def test_what_cannot_be_a_record_is_refused_by_place(raw: bytes, place: str) -> None:
+    with pytest.raises(ShapeError) as refused:
+        handed_in(raw)
+    assert refused.value.place == place
+    assert "Form" not in str(refused.value)
+
+
+def test_an_attribute_without_uuid_is_not_corrected_by_a_second_one() -> None:
+    url = "http://fhir.openmrs.org/ext/person-attribute"
+
+    def attribute(value: str) -> Tree:
+        parts: Any = [
+            {"url": f"{url}-type", "valueString": "Race"},
+            {"url": f"{url}-value", "valueString": value},
+        ]
+        return patient(extension=[{"url": url, "extension": parts}])
+
+    target = Target(kind=FarKind.OPENMRS_REST, id="x", record=patient(), origin=ORIGIN)
+    found = calls(edit(attribute("a"), attribute("b")), target)
+    assert (found.calls, found.left) == ((), (f"extension[{url}|Race]",))

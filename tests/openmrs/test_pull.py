@@ -231,3 +231,19 @@ def test_a_mornings_work_at_the_parent_is_at_the_clinic_afterwards(open_clinic: 
     seen = clinic.lever(PARENT, "sample", patients=3, city="Luiza")["records"]
     clinic.pull()
     assert sorted(clinic.records(CHILD)) == sorted(seen)
+
+
+def test_what_a_clinic_edits_about_a_patient_who_moved_away_goes_up_and_the_rest_follows_later(
+    clinic: Clinic,
+) -> None:
+    clinic.edit(PARENT, patient())
+    clinic.cycle()
+    clinic.edit(PARENT, patient(city="Wakiso"), birthDate="1991-01-01")
+    clinic.pull()
+    clinic.edit(CHILD, patient(), gender="other")
+    clinic.push()
+    assert clinic.records(PARENT)[key_of(patient())]["gender"] == "other"
+    assert clinic.records(CHILD)[key_of(patient())]["birthDate"] == "1990-05-17"
+    clinic.edit(PARENT, patient(city="Kampala"), birthDate="1991-01-01", gender="other")
+    clinic.pull()
+    assert clinic.records(CHILD)[key_of(patient())]["birthDate"] == "1991-01-01"

@@ -10,6 +10,7 @@ import pytest
 
 from assets.reportstream.events import TestEvent, decode
 from assets.reportstream.rules import Severity, is_npi, problems, sets_aside
+from assets.reportstream.tables.specimens import SPECIMENS
 
 Change = Callable[..., TestEvent]
 
@@ -209,6 +210,21 @@ def test_no_sentence_repeats_a_value(event: Change) -> None:
     said = [str(one) for one in problems(event(dict.fromkeys(TEXTS, "Q7-secret")), now=NOW)]
     assert len(said) >= 18
     assert not [sentence for sentence in said if "Q7" in sentence or "secret" in sentence]
+
+
+def test_a_table_that_is_renewed_counts_for_a_facility_that_was_judged_before(event: Change) -> None:
+    odd = event({"specimen.type_code": "123456789"})
+    assert found(odd) == doubtful("specimen.type_code")
+    try:
+        SPECIMENS.use({"123456789": "Swab of a new kind"})
+        assert found(odd) == []
+    finally:
+        SPECIMENS.use(None)
+
+
+def test_a_facility_is_judged_anew_when_anything_about_it_differs(event: Change) -> None:
+    for phone, expected in (("(218) 555-0100", []), ("12", doubtful("facility.phone"))):
+        assert found(event({"facility.phone": phone})) == expected
 
 
 def test_a_problem_reads_as_place_and_sentence(event: Change) -> None:

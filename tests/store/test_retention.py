@@ -82,7 +82,9 @@ def test_a_month_with_something_waiting_stays(database: Database, may_2020: int)
 
 
 def test_names_of_redox_and_pridok_stay_for_ever(database: Database, may_2020: int) -> None:
-    database.receive([arrival(database.sealer, "a", lane="hcoint"), arrival(database.sealer, "b", lane="pridok")])
+    database.receive(
+        [arrival(database.sealer, "a", lane="hcoint"), arrival(database.sealer, "b", lane="pridok")]
+    )
     with psycopg.connect(database.cluster.owner_url, autocommit=True, options="-c search_path=handoff") as db:
         db.execute("UPDATE seen SET arrival = %s", [may_2020])
     retention.retire(database.cluster.owner_url, 400)

@@ -10,9 +10,14 @@ import uvicorn
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[str]:
+def serving(app: Any, **more: Any) -> Iterator[str]:
     """Serve until the end of the block; yields the address."""
-    options: dict[str, Any] = {"log_config": None, "access_log": False, "timeout_graceful_shutdown": 5}
+    options: dict[str, Any] = {
+        "log_config": None,
+        "access_log": False,
+        "timeout_graceful_shutdown": 5,
+        **more,
+    }
     server = uvicorn.Server(uvicorn.Config(app, port=0, loop="uvloop", http="httptools", **options))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -18,7 +18,7 @@ from resources.store.connect import Borrowed, connect_async
 from tests.conftest import Database
 from tests.web.conftest import ELATION, Deployed, chart_event, encoded, event
 from tests.web.serving import serving
-from web.asking import Asking, dagster_url
+from web.asking import Asking, Window, dagster_url
 
 LAUNCHED = {"data": {"launchRun": {"__typename": "LaunchRunSuccess", "run": {"runId": "r"}}}}
 REFUSED = {"data": {"launchRun": {"__typename": "PipelineNotFoundError"}}}
@@ -95,13 +95,15 @@ def test_a_repeat_wakes_nobody(deployed: Deployed, dagster: Dagster, url: str, d
     assert dagster.asked == []
 
 
-def ask_once(database: Database, url: str, lane: str = "elation") -> None:
+def ask_once(
+    database: Database, url: str, lane: str = "elation", windows: dict[str, Window] | None = None
+) -> None:
     """Let the asker see one arrival and give it time for one round."""
 
     store = Borrowed(database.cluster.app_url, "test asking")
 
     async def main() -> None:
-        asking = Asking(store, url, {})
+        asking = Asking(store, url, windows or {})
         task = asyncio.create_task(asking.run())
         asking.arrived(lane)
         await asyncio.sleep(1.2)
@@ -163,6 +165,13 @@ def test_a_batch_is_asked_for_when_it_is_due(
     client.post("/intake/reportstream/test-events", content=encoded(event()), headers=bearer)
     assert until(lambda: bool(dagster.asked))
     assert time.monotonic() - began >= 2
+
+
+def test_no_batch_is_asked_for_where_all_has_been_sent_meanwhile(
+    dagster: Dagster, url: str, database: Database
+) -> None:
+    ask_once(database, f"{url}/graphql", "reportstream", {"reportstream": Window(seconds=0.0, items=500)})
+    assert dagster.asked == []
 
 
 def test_a_full_batch_does_not_wait_for_its_window(

@@ -3,14 +3,23 @@
 import json
 import socket
 import threading
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import httpx
+import psycopg
 import pytest
 
+from resources.settings import Settings
+from resources.store.intake import Busy, Incoming, Intake, Verdict
 from tests.conftest import Database
 from tests.web.conftest import OLD, encoded, event
-from web.body import MOST_BYTES
+from tests.web.serving import serving
+from web.body import MOST_BYTES, Bodies
+from web.figures import Figures
+from web.intake import Surroundings
+from web.opening import Opening
+from web.reportstream import door
 
 PATH = "/intake/reportstream/test-events"
 
@@ -159,3 +168,48 @@ def test_large_requests_side_by_side_are_all_taken(client: httpx.Client, bearer:
     for thread in threads:
         thread.join()
     assert answers == [600] * 12
+
+
+def test_a_connection_to_the_store_that_breaks_costs_one_answer(
+    client: httpx.Client, bearer: dict[str, str], database: Database
+) -> None:
+    def post(event_id: str) -> httpx.Response:
+        return client.post(PATH, content=encoded(event(event_id)), headers=bearer)
+
+    assert post("1").status_code == 202
+    with psycopg.connect(database.cluster.superuser_url, autocommit=True) as db:
+        db.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'handoff door'"
+        )
+    broken = post("2")
+    assert (broken.status_code, broken.headers["retry-after"]) == (503, "5")
+    assert post("2").json() == {"received": 1, "duplicates": 0, "conflicts": 0}
+
+
+class Overfull(Intake):
+    """An intake whose writer cannot keep up."""
+
+    async def put(self, incoming: Sequence[Incoming]) -> list[Verdict]:
+        raise Busy
+
+
+class Faulty(Intake):
+    """An intake with a fault of ours in it, whose words repeat what was sent."""
+
+    async def put(self, incoming: Sequence[Incoming]) -> list[Verdict]:
+        raise ValueError(incoming[0].body)
+
+
+@pytest.mark.parametrize(("kind", "after"), [(Overfull, "1"), (Faulty, "5")])
+def test_what_cannot_be_stored_now_is_asked_for_again(
+    database: Database, settings: Settings, caplog: pytest.LogCaptureFixture, kind: type[Intake], after: str
+) -> None:
+    woken: list[str] = []
+    intake = kind(database.cluster.app_url, database.sealer)
+    around = Surroundings(intake, Bodies(), Opening(maintenance=False), Figures(), woken.append)
+    with serving(door(settings, database.sealer, around), lifespan="off") as url:
+        headers = {"authorization": f"Bearer {OLD}"}
+        answer = httpx.post(url, content=encoded(event()), headers=headers, trust_env=False)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, after)
+    assert woken == []
+    assert "Quill" not in caplog.text

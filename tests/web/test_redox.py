@@ -3,6 +3,8 @@
 import json
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -15,6 +17,8 @@ from tests.conftest import Database
 from tests.hcoint.cases import each_case
 from tests.hcoint.desk import ORM, order
 from tests.web.conftest import Deployed
+from tests.web.serving import serving
+from web.app import create_app
 
 PATH = "/intake/redox"
 TOKENS = "s3cret,öther"
@@ -106,12 +110,18 @@ def test_every_published_order_is_taken(door: httpx.Client, path: Path) -> None:
 
 
 @pytest.fixture
-def wire(deployed: Deployed) -> socket.socket:
+def wire(deployed: Deployed) -> Iterator[socket.socket]:
     port = free_port()
     deployed(HANDOFF_MLLP_PORT=port)
-    line = socket.create_connection(("127.0.0.1", port), 10)
-    line.settimeout(10)
-    return line
+    with connected(port) as line:
+        yield line
+
+
+@contextmanager
+def connected(port: int) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", port), 10) as line:
+        line.settimeout(10)
+        yield line
 
 
 def told(line: socket.socket, message: bytes) -> tuple[str, str]:
@@ -130,7 +140,12 @@ def test_an_order_over_hl7_is_acknowledged_once_it_is_kept(wire: socket.socket, 
     assert database.one("SELECT count(*) FROM hcoint_order") == 1
     assert told(wire, message) == ("AA", sent)
     assert database.one("SELECT count(*) FROM inbox") == 1
-    wire.close()
+
+
+@pytest.mark.cases
+@pytest.mark.parametrize("path", each_case("partners/hl7/*_orm_*.hl7"))
+def test_every_order_sample_over_hl7_is_acknowledged(wire: socket.socket, path: Path) -> None:
+    assert told(wire, path.read_bytes())[0] == "AA"
 
 
 def test_hl7_that_cannot_be_used_is_kept_and_refused_with_its_place(
@@ -146,14 +161,21 @@ def test_hl7_that_cannot_be_used_is_kept_and_refused_with_its_place(
         (7, "PID-3"),
         (7, "MSH-3"),
     ]
-    wire.close()
 
 
 def test_the_same_control_id_with_other_content_is_not_acknowledged_as_kept(wire: socket.socket) -> None:
     message = ORM.read_bytes()
     assert told(wire, message)[0] == "AA"
     assert told(wire, message.replace(b"||||", b"|||x|", 1))[0] == "AE"
-    wire.close()
+
+
+def test_the_service_ends_although_a_sender_keeps_its_line(database: Database) -> None:
+    port = free_port()
+    with ExitStack() as lines:
+        with serving(create_app(database.with_(HANDOFF_MLLP_PORT=port))):
+            line = lines.enter_context(connected(port))
+            assert told(line, ORM.read_bytes())[0] == "AA"
+        assert line.recv(1) == b""
 
 
 def test_orders_are_answered_quickly_one_after_the_other(door: httpx.Client) -> None:

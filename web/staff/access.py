@@ -2,9 +2,11 @@
 
 import re
 
+from starlette.responses import Response
+
 from resources.store import looks
 from resources.store.seal import fingerprint
-from web.staff.answers import Problem, Response, render
+from web.staff.answers import Problem, render
 from web.staff.pages import PageRequest, page
 from web.staff.roles import ADMINISTRATOR
 

@@ -25,7 +25,12 @@ class Problem(Exception):
 
 
 def render(
-    request: "PageRequest", template: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any
+    request: "PageRequest",
+    template: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    **values: Any,
 ) -> Response:
     """A page of this person: the template's values escaped, the navigation of their role around them."""
     return Response(request.site.html(request, template, values), status, headers, "text/html")

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import orjson
+from starlette.responses import Response
 
 from assets.drain.contents import Contents, contents
 from resources.store.seal import KeyMissing, Unreadable
-from web.staff.answers import Problem, Response, log_access, render
+from web.staff.answers import Problem, log_access, render
 from web.staff.messages import life_of
 from web.staff.pages import PageRequest, page
 from web.staff.roles import ADMINISTRATOR, CLINICIAN
@@ -44,7 +45,9 @@ def show(request: PageRequest) -> Response:
             opened = contents(db, request.house.sealer, life)
     except (KeyMissing, Unreadable):
         title = "What it holds cannot be opened here."
-        raise Problem(503, title, "A key of the store is missing or the body is damaged: tell an operator.") from None
+        raise Problem(
+            503, title, "A key of the store is missing or the body is damaged: tell an operator."
+        ) from None
     return render(request, "content.html", found=life.found, parts=list(parts(opened)), reason=reason)
 
 
@@ -55,7 +58,9 @@ def parts(opened: Contents) -> Iterator[Part]:
         where = f" in batch {sent.batch}" if sent.batch is not None else ""
         yield _part(f"What was made of it and sent{where}", sent.head + sent.body)
         if sent.address:
-            yield _part("Where it was addressed to", orjson.dumps(dict(sent.address), option=orjson.OPT_INDENT_2))
+            yield _part(
+                "Where it was addressed to", orjson.dumps(dict(sent.address), option=orjson.OPT_INDENT_2)
+            )
     for at, answer in opened.answers:
         yield _part(f"What the partner answered at {at:%Y-%m-%d %H:%M:%S} UTC", answer)
     for at, severity, body in opened.remarks:

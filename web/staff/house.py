@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from resources.settings import SettingError, Settings
 from resources.store.connect import Borrowed
 from resources.store.seal import Sealer
-from web.asking import windows
+from web.asking import seconds
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class House:
     @property
     def windows(self) -> dict[str, float]:
         """How long a lane may wait for more before it sends: that is not standing still."""
-        return {lane: window.seconds for lane, window in windows(self.settings).items()}
+        return seconds(self.settings)
 
     def check(self) -> None:
         """Read every setting once, so that a wrong one ends the start and not the first visit."""

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from starlette.responses import Response
+
 from resources.store import days, looks
 from resources.store.connect import Connection
 from resources.store.days import Now
@@ -10,10 +12,11 @@ from resources.store.lanes import NUMBERS
 from resources.store.operators import Who
 from web.sight import Sight, see
 from web.staff import acting
-from web.staff.answers import Problem, Response, flash, redirect, render
+from web.staff.answers import Problem, flash, redirect, render
 from web.staff.hours import Hour
 from web.staff.pages import PageRequest, page
 from web.staff.roles import OF_LANES
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:

@@ -4,6 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlencode
+
+from starlette.responses import Response
 
 from assets.drain.outcomes import Outcome
 from resources.store import looks, lookup
@@ -14,11 +17,11 @@ from resources.store.lookup import Filter, Found, Life
 from resources.store.operators import Who
 from resources.store.values import State
 from web.staff import acting
-from web.staff.answers import Problem, Response, flash, log_access, redirect, render
+from web.staff.answers import Problem, flash, log_access, redirect, render
 from web.staff.house import House
 from web.staff.pages import PageRequest, page
 from web.staff.roles import CLINICIAN, OF_LANES, OF_MESSAGES, Person, acts_on_all, reads_content, sees_all
-from web.staff.showing import from_input
+from web.staff.showing import from_input, local_input
 
 #: Rows of one page, and how many of a clinician's lane are looked through for their own.
 ROWS = 100
@@ -26,7 +29,9 @@ LOOKED_THROUGH = 2_000
 #: The parts of one arrival stay on one page.
 PARTS = 8
 
-NO_SUCH = Problem(404, "There is no such message.", "It may have been typed wrongly, or kept its time and gone.")
+NO_SUCH = Problem(
+    404, "There is no such message.", "It may have been typed wrongly, or kept its time and gone."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,17 @@ class Narrowed:
         except ValueError:
             raise Problem(400, "One of the times cannot be read.", "Write it as 2026-03-01T15:04.") from None
         return cls(lane, state, queue, since, until, int(before) if before else None)
+
+    def address(self, house: House) -> str:
+        """The same as the beginning of an address, without the page."""
+        given = {
+            "lane": self.lane,
+            "state": self.state,
+            "queue": self.queue,
+            "since": local_input(self.since, house.zone),
+            "until": local_input(self.until, house.zone),
+        }
+        return urlencode({name: value for name, value in given.items() if value})
 
     def filter(self, limit: int, lane: str = "") -> Filter:
         """For the store."""
@@ -127,7 +143,8 @@ def _list(
         request,
         "messages.html",
         rows=rows,
-        older=older,
+        older=urlencode({"before": older}) if older else "",
+        address=narrowed.address(request.house),
         narrowed=narrowed,
         queue=queue,
         key=key,

@@ -18,8 +18,8 @@ from resources.store.operators import NotPossible
 from web.logs import place_of
 from web.staff import sessions
 from web.staff.answers import Problem, render
-from web.staff.house import House
 from web.staff.hours import Hours
+from web.staff.house import House
 from web.staff.roles import Person, Role
 from web.staff.sessions import Visit
 from web.staff.uploads import Form, Upload, Uploads
@@ -96,15 +96,15 @@ class PageRequest(Request):
         return value
 
 
-Handler = Callable[[PageRequest], Response | Awaitable[Response]]
+PageFunction = Callable[[PageRequest], Response | Awaitable[Response]]
 
 
 @dataclass(frozen=True)
 class Page:
-    """``roles`` is who may; None is a page for everybody, which only the sign-in is."""
+    """``roles`` is who may; None is a page without a session: the sign-in, and what stands behind a secret link."""
 
     path: str
-    handler: Handler
+    function: PageFunction
     roles: frozenset[Role] | None
     method: str = "GET"
     title: str = ""
@@ -140,10 +140,10 @@ class Page:
                 raise Problem(403, "This page is not for your role.", "Ask an administrator if you need it.")
         if self.method == "POST":
             request.form_read = await self._form(request)
-        if inspect.iscoroutinefunction(self.handler):
-            answer: Response = await self.handler(request)
+        if inspect.iscoroutinefunction(self.function):
+            answer: Response = await self.function(request)
         else:
-            answer = await run_in_threadpool(self.handler, request)  # type: ignore[arg-type]
+            answer = await run_in_threadpool(self.function, request)  # type: ignore[arg-type]
         return answer
 
     async def _form(self, request: PageRequest) -> Form:
@@ -168,7 +168,7 @@ def page(
     title: str = "",
     nav: str = "",
     upload: int = 0,
-) -> Callable[[Handler], Page]:
+) -> Callable[[PageFunction], Page]:
     """Make a function a page that only these roles open."""
     allowed = frozenset(roles)
     if not allowed or method not in ("GET", "POST"):
@@ -176,17 +176,21 @@ def page(
     if upload and method != "POST":
         raise ValueError(f"{path}: files come by POST")
 
-    def made(handler: Handler) -> Page:
-        return Page(path, handler, allowed, method, title, nav, upload)
+    def made(function: PageFunction) -> Page:
+        return Page(path, function, allowed, method, title, nav, upload)
 
     return made
 
 
 NOT_OURS = Problem(
-    403, "This form was not sent from our page.", "Nothing was changed. Open the page again and send it from there."
+    403,
+    "This form was not sent from our page.",
+    "Nothing was changed. Open the page again and send it from there.",
 )
 STORE_AWAY = Problem(
-    503, "The store does not answer just now.", "Nothing was changed. Try again in a minute; operators have been told."
+    503,
+    "The store does not answer just now.",
+    "Nothing was changed. Try again in a minute; operators have been told.",
 )
 OUR_FAULT = Problem(
     500,
@@ -194,7 +198,9 @@ OUR_FAULT = Problem(
     "It has been written down for the operators. Look whether what you did is done before you do it again.",
 )
 SIGNED_OUT = Problem(
-    401, "You have been signed out.", "Nothing was changed. Sign in, open the page again, and send it from there."
+    401,
+    "You have been signed out.",
+    "Nothing was changed. Sign in, open the page again, and send it from there.",
 )
 
 
@@ -216,7 +222,7 @@ def _to_sign_in(request: PageRequest) -> Response:
 
 async def _plain_form(request: Request) -> Form:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
+    if kind not in ("", "application/x-www-form-urlencoded"):
         raise Problem(415, "This page takes a form.", "Send it as application/x-www-form-urlencoded.")
     body = bytearray()
     async for chunk in request.stream():

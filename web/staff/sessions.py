@@ -59,10 +59,10 @@ def visit(house: House, connection: HTTPConnection, *, touch: bool = True) -> Vi
     if not 20 <= len(token) <= 100:
         return None
     with house.store() as db:
-        seen = staff.seen(
-            db, hash_of(token), idle=house.idle_seconds, whole=house.whole_seconds, touch=touch
-        )
-    return seen and Visit(seen.person, hash_of(token), form_token(token), tuple(seen.flashes))
+        seen = staff.seen(db, hash_of(token), idle=house.idle_seconds, whole=house.whole_seconds, touch=touch)
+    if seen is None:
+        return None
+    return Visit(seen.person, hash_of(token), form_token(token), tuple(seen.flashes))
 
 
 def same_origin(connection: HTTPConnection) -> bool:

@@ -16,6 +16,17 @@ STATES: Mapping[str, tuple[str, str]] = {
     "superseded": ("Superseded", "still"),
     "cancelled": ("Cancelled", "still"),
     "set_aside": ("Set aside", "bad"),
+    # orders
+    "requested": ("Waits for its note", "wait"),
+    "note_attached": ("Note attached", "going"),
+    "sending": ("On its way", "going"),
+    "on_hold": ("On hold", "wait"),
+    # consultations
+    "to_screen": ("To screen", "wait"),
+    "ready_for_pickup": ("To pick up", "wait"),
+    "pending_sp": ("Picked", "going"),
+    "in_progress": ("In progress", "going"),
+    "completed": ("Completed", "good"),
     # lanes
     "ok": ("Running well", "good"),
     "held": ("Held", "wait"),
@@ -105,6 +116,8 @@ def filters(zone: ZoneInfo) -> dict[str, Callable[..., object]]:
     return {
         "age": age,
         "eyes": for_eyes,
+        "input": lambda at: local_input(at, zone),
+        "named": lambda names: [(name, STATES.get(name, (name, ""))[0]) for name in names],
         "number": number,
         "outcome": lambda name: OUTCOMES.get(name, (name, "still")),
         "state": lambda name: STATES.get(name, (name.replace("_", " ").capitalize(), "still")),

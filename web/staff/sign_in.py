@@ -6,13 +6,13 @@ Each try is counted before the password is looked at; see ``resources.store.staf
 import threading
 from urllib.parse import quote, urlsplit
 
-from starlette.responses import RedirectResponse
+from starlette.responses import RedirectResponse, Response
 
 from resources import passwords
 from resources.store import staff
 from resources.store.staff import Limits, Person
 from web.staff import sessions
-from web.staff.answers import Response, render
+from web.staff.answers import Problem, render
 from web.staff.pages import NOT_OURS, Page, PageRequest, page
 from web.staff.roles import EVERYONE
 
@@ -21,11 +21,20 @@ LIMITS = Limits()
 WRONG = "Name or password is not right."
 TOO_OFTEN = f"Too many tries. Wait {LIMITS.minutes} minutes, then try again, or ask an administrator."
 
+#: Where cookies go by https only, a browser on http keeps none, and its form proves nothing.
+HTTPS_ONLY = Problem(
+    400,
+    "These pages are reached by https only.",
+    "Open the address that begins with https. Operators: HANDOFF_WEB_HTTPS says so.",
+)
+
 #: A check of a password takes 32 MiB and a core; more at once would starve the doors.
 _CHECKS = threading.Semaphore(2)
 
 
-def _form(request: PageRequest, *, status: int = 200, error: str = "", name: str = "", wanted: str = "/") -> Response:
+def _form(
+    request: PageRequest, *, status: int = 200, error: str = "", name: str = "", wanted: str = "/"
+) -> Response:
     """The form, bound to a cookie of its own so that no other site can sign somebody in as somebody."""
     before = request.cookies.get(sessions.BEFORE, "")
     token = before if 20 <= len(before) <= 100 else sessions.new_token()
@@ -54,7 +63,7 @@ def sign_in(request: PageRequest) -> Response:
     """Check the password and start a session with a token of its own."""
     given = request.fields.get("csrf", "")
     if not sessions.proves(given, sessions.form_token(request.cookies.get(sessions.BEFORE, ""))):
-        raise NOT_OURS
+        raise HTTPS_ONLY if request.house.https and request.url.scheme == "http" else NOT_OURS
     name, wanted = request.fields.get("name", "").lower()[:64], local(request.fields.get("next", "/"))
     account = request.house.sealer.name("staff account", name)
     address = request.house.sealer.name("staff address", request.client.host if request.client else "")

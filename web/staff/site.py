@@ -1,6 +1,7 @@
 """The pages put together: routes with their guards, templates, navigation, the headers of every answer."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -17,7 +18,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Lifespan, Message, Receive, Scope, Send
 
-from resources.store.connect import Connection
+from resources.store.connect import Away, Connection
 from web.staff import access, content, home, lanes, messages, sessions, sign_in
 from web.staff.answers import Problem
 from web.staff.hours import Hours
@@ -132,6 +133,8 @@ class Site:
             return problem_json(problem)
         asked = PageRequest(request.scope, request.receive)
         asked.site = self
+        with suppress(*Away):  # whoever is signed in finds the way back by the navigation
+            asked.known = await run_in_threadpool(sessions.visit, self.house, asked, touch=False)
         return await run_in_threadpool(problem_page, asked, problem)
 
     # -- what pages ask -------------------------------------------------------------------------------------------
@@ -143,7 +146,9 @@ class Site:
             {
                 "person": visit and visit.person,
                 "flashes": visit.flashes if visit else (),
-                "csrf": lambda: Markup('<input type="hidden" name="csrf" value="{}">').format(request.visit.csrf),
+                "csrf": lambda: Markup('<input type="hidden" name="csrf" value="{}">').format(
+                    request.visit.csrf
+                ),
                 "nav": self._nav(visit),
                 "here": request.url.path,
                 "now": self.house.now(),
@@ -156,7 +161,9 @@ class Site:
         if visit is None:
             return []
         role = visit.person.role
-        return [(page.path, page.nav) for page in self.pages if page.nav and page.roles and role in page.roles]
+        return [
+            (page.path, page.nav) for page in self.pages if page.nav and page.roles and role in page.roles
+        ]
 
     def todos(self, person: Person) -> list[Todo]:
         """What waits for this person, lane by lane."""
@@ -185,7 +192,12 @@ class Site:
 
 def problem_json(problem: Problem) -> Response:
     """For a program that came to no door."""
-    content = {"type": "about:blank", "title": problem.title, "status": problem.status, "detail": problem.help}
+    content = {
+        "type": "about:blank",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.help,
+    }
     return Response(msgspec.json.encode(content), problem.status, media_type="application/problem+json")
 
 
@@ -215,4 +227,3 @@ class Guarding:
     def _headers_of(self, path: str) -> Mapping[str, str]:
         kept = {"cache-control": "no-cache"} if path.startswith("/static/") else {}
         return self._headers | kept
-

@@ -68,6 +68,7 @@ class Reader:
         self._part = _Part()
         self._header = (b"", b"")
         self._parts = 0
+        self._whole = False
         self._parser = MultipartParser(
             boundary,
             {
@@ -78,6 +79,7 @@ class Reader:
                 "on_headers_finished": self._headers_end,
                 "on_part_data": self._data,
                 "on_part_end": self._end,
+                "on_end": self._ended,
             },
         )
 
@@ -90,14 +92,18 @@ class Reader:
 
     def finish(self) -> Form:
         """The whole form."""
-        self._parser.finalize()
         self._prove()
+        if not self._whole:
+            raise Problem(400, "The form did not arrive whole.", "Nothing of it was kept. Send it again.")
         return self.form
 
     def _prove(self) -> None:
         if not self._checked:
             self._check(self.form.fields.get("csrf", ""))
             self._checked = True
+
+    def _ended(self) -> None:
+        self._whole = True
 
     def _begin(self) -> None:
         self._parts += 1

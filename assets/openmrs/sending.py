@@ -1,0 +1,123 @@
+"""How the lane openmrs sends: each message is a record, and sending it is bringing its two sides to agreement.
+
+What exactly is written to which side is known only after both have been read; those calls stand in the outbox,
+below the message's own version, before their first byte leaves. To ask after an unsure try is to settle once
+more: both sides are read before anything is written.
+"""
+
+import asyncio
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from assets.drain.settings import SinglesLane, pace
+from assets.openmrs import hints
+from assets.openmrs import links as written
+from assets.openmrs.connected import Connected, failure
+from assets.openmrs.events import Side
+from assets.openmrs.links import Link, LinksError
+from assets.openmrs.shelf import StoreShelf
+from resources.errors import Refused
+from resources.settings import SettingError, Settings
+from resources.store.lanes import NUMBERS
+from resources.store.seal import Sealer
+from resources.store.values import Arrival, Message, OnFailure, Owed, Receipt
+
+NAME = "openmrs"
+NUMBER = NUMBERS[NAME]
+ROOT = Path(__file__).resolve().parents[2]
+
+#: Records of a link go one at a time; more in hand than links only keeps the next ones ready.
+AT_ONCE = 16
+
+
+def links(settings: Settings) -> tuple[Link, ...]:
+    """The links of ``OPENMRS_LINKS``."""
+    path = ROOT / settings.text("OPENMRS_LINKS", "openmrs.toml")
+    try:
+        return written.read(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise SettingError("OPENMRS_LINKS: the file cannot be read; see .env.example") from None
+    except LinksError as error:
+        raise SettingError(f"OPENMRS_LINKS: {error}") from None
+
+
+def usable(settings: Settings) -> list[Link]:
+    """The links whose accounts are set; the others wait for theirs and disturb nobody."""
+    return [link for link in links(settings) if not lacking(link, settings)]
+
+
+def lacking(link: Link, settings: Settings) -> str:
+    """What keeps a link from being used, or empty."""
+    try:
+        for side in Side:
+            written.account(link.name, side, settings.values)
+    except LinksError as error:
+        return str(error)
+    return ""
+
+
+def lane(settings: Settings) -> SinglesLane:
+    """The lane as these settings describe it."""
+    known = usable(settings)
+
+    async def connect() -> Client:
+        return Client(known, settings)
+
+    planned = pace(settings, settle=settings.number("OPENMRS_SETTLE_SECONDS", 5.0), concurrency=AT_ONCE)
+    return SinglesLane(
+        name=NAME,
+        number=NUMBER,
+        map=owed,
+        connect=connect,
+        on_failure=lambda kind: OnFailure.CONTINUE,
+        full_state=hints.FULL_STATE.__contains__,
+        # One side that is away must not stop the other links: each link has its own pause.
+        pace=dataclasses.replace(planned, breaker_after=0),
+    )
+
+
+def owed(arrival: Arrival) -> Sequence[Owed]:
+    """The record an arrival is about."""
+    hints.told(arrival.body)
+    return [Owed(kind=arrival.kind, body=arrival.body)]
+
+
+class Client:
+    """All links as one: each message goes to the link it names."""
+
+    def __init__(self, known: Sequence[Link], settings: Settings) -> None:
+        self.links = {link.name: link for link in known}
+        self.sealer = Sealer(settings.keys)
+        self._settings = settings
+        self._open: dict[str, asyncio.Future[Connected]] = {}
+
+    async def send(self, message: Message) -> Receipt:
+        """Settle the record."""
+        told = hints.told(message.body)
+        if told.link not in self.links:
+            raise Refused(f"openmrs.toml has no link {told.link} with accounts; see docs/partners/openmrs.md")
+        done = await (await self.connected(told.link)).settle(told, message.id)
+        if failed := failure(done):
+            raise failed
+        return Receipt(answer=f"{done.outcome.value}: {done.reason}".encode())
+
+    async def ask(self, message: Message) -> Receipt | None:
+        """Read both sides again and do what is left to do."""
+        return await self.send(message)
+
+    async def connected(self, name: str) -> Connected:
+        """A link, called up once; who asks meanwhile waits in line, so that records keep their order."""
+        if name not in self._open:
+            self._open[name] = asyncio.ensure_future(self._connect(name))
+        return await self._open[name]
+
+    async def _connect(self, name: str) -> Connected:
+        shelf = await StoreShelf.open(self._settings.database_url, Sealer(self._settings.keys), name)
+        return Connected(self.links[name], self._settings, shelf)
+
+    async def close(self) -> None:
+        """Hang up everywhere."""
+        for one in self._open.values():
+            if one.done() and not one.exception():
+                await one.result().close()

@@ -1,0 +1,136 @@
+"""What one link remembers of its records while a run settles them: the ``Shelf`` of ``ports``, on the store.
+
+States are read when asked for and kept in no other place, so a run that dies leaves nothing half known.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from assets.drain.bodies import pack
+from assets.openmrs import hints, remembering
+from assets.openmrs.events import Action, Key, Side
+from assets.openmrs.ports import Outcome, Settled
+from assets.openmrs.reconcile import Decision
+from assets.openmrs.states import RecordState
+from resources.store import sync_feeds, sync_records
+from resources.store.connect import AsyncConnection, connect_async, process_number
+from resources.store.ids import Ids
+from resources.store.seal import Sealer
+from resources.store.sync_hints import Hint
+from resources.store.sync_records import Call, Kept, Name, Remembered
+
+#: After these a record's state is what it was: nothing of it may be taken for agreed.
+UNSETTLED = (Outcome.CONFLICT, Outcome.PARKED)
+#: After these others that wait for the record have something to try.
+CHANGED = (Outcome.APPLIED, Outcome.NOT_KEPT, Outcome.TOMBSTONED, Outcome.PURGED)
+
+
+class StoreShelf:
+    """One link's records. ``message`` is the one being settled: what is sent on the way belongs to it."""
+
+    def __init__(self, db: AsyncConnection, sealer: Sealer, ids: Ids, link: str) -> None:
+        self.db = db
+        self.message: int | None = None
+        self._sealer, self._ids, self._link = sealer, ids, link
+        self._lock = sealer.blind("lock", hints.LANE, link)
+
+    @classmethod
+    async def open(cls, url: str, sealer: Sealer, link: str) -> "StoreShelf":
+        """On a connection of its own."""
+        db = await connect_async(url, "handoff openmrs")
+        return cls(db, sealer, Ids(await process_number(db)), link)
+
+    async def turn(self) -> None:
+        """Wait until no other run settles this link."""
+        await sync_records.lock(self.db, self._lock)
+
+    async def done(self) -> None:
+        """Let another run have its turn."""
+        await sync_records.unlock(self.db, self._lock)
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self.db.close()
+
+    async def states(self, side: Side, keys: Iterable[Key]) -> Mapping[Key, RecordState]:
+        """What is remembered, by present and former ids on ``side``."""
+        return {
+            key: remembering.unpacked(kept.body)[0] for key, kept in (await self._kept(side, keys)).items()
+        }
+
+    async def _kept(self, side: Side, keys: Iterable[Key]) -> dict[Key, Kept]:
+        names = {hints.name_of(self._sealer, self._link, key): key for key in keys}
+        if not names:
+            return {}
+        found = await sync_records.find(self.db, self._sealer, self._link, side.value, names)
+        return {names[name]: kept for name, kept in found.items()}
+
+    async def owe(self, state: RecordState, side: Side, kind: str, message: bytes) -> None:
+        """Commit the state with its intention and the exact calls, before the first byte leaves."""
+        call = None
+        if self.message is not None:
+            packed = pack(message, {"side": side.value, "link": self._link})
+            call = Call(message=self.message, kind=f"{kind} at the {side.value}", packed=packed)
+        await sync_records.remember(self.db, self._sealer, self._ids, self._remembered(state), call)
+
+    async def decision(self, side: Side, key: Key) -> Decision | None:
+        """What a person decided about the record's conflict and nobody has carried out yet."""
+        kept = (await self._kept(side, [key])).get(key)
+        return None if kept is None or kept.decision is None else remembering.decision_of(kept.decision)
+
+    async def actions(self) -> frozenset[Action]:
+        """What the publishers said of the entries that led to this message."""
+        return hints.actions(await sync_feeds.actions(self.db, self.message or 0))
+
+    async def keep(self, done: Settled) -> None:
+        """Commit the outcome of a record that another points to; it has no message but the other's."""
+        await self._settle(done, ())
+
+    async def settle(self, done: Settled, *, history: Sequence[Key] = (), decided: bool = False) -> None:
+        """Commit the outcome of the message's own record, with the records to be looked at because of it."""
+        more = [hints.hint(self._sealer, self._link, Side.PARENT, key) for key in history]
+        await self._settle(done, more, decided=decided)
+
+    async def _settle(self, done: Settled, more: Sequence[Hint], *, decided: bool = False) -> None:
+        unsettled = done.outcome in UNSETTLED
+        state = await self._before(done) if unsettled else done.state
+        names = {hints.name_of(self._sealer, self._link, key) for _, key in remembering.ids_of(state)}
+        remembered = replace(
+            self._remembered(state, done), outcome=done.outcome.name.lower(), reason=done.reason
+        )
+        outcome = sync_records.Outcome(
+            remembered=remembered,
+            message=self.message,
+            waits_for=[hints.name_of(self._sealer, self._link, key) for key in done.waits_for],
+            changed=sorted(names) if done.outcome in CHANGED else (),
+            hints=more,
+            ended=not unsettled and done.outcome is not Outcome.SET_ASIDE,
+            decided=decided and not unsettled,
+            audit=_overruled(done),
+        )
+        await sync_records.settle(self.db, self._sealer, self._ids, outcome)
+
+    async def _before(self, done: Settled) -> RecordState:
+        """The state as it is kept: a record that waits has settled nothing."""
+        known = await self.states(Side.PARENT, [Key(done.state.type, done.state.parent.id)])
+        known = known or await self.states(Side.CHILD, [Key(done.state.type, done.state.child.id)])
+        return next(iter(known.values()), done.state)
+
+    def _remembered(self, state: RecordState, done: Settled | None = None) -> Remembered:
+        names = [
+            Name(side.value, hints.name_of(self._sealer, self._link, key))
+            for side, key in remembering.ids_of(state)
+        ]
+        return Remembered(
+            link=self._link,
+            type=state.type,
+            queue=hints.queue_of(self._sealer, self._link, Key(state.type, state.parent.id)),
+            names=names,
+            body=remembering.packed(state, done.conflict if done else None),
+        )
+
+
+def _overruled(done: Settled) -> str:
+    """Which elements a policy decided against one side: their names, never their values."""
+    names = ", ".join(clash.element.partition("[")[0] for clash in done.overruled)
+    return f"both sides had changed: {names}" if names else ""

@@ -1,0 +1,164 @@
+"""Formats and transports: each destination has its own queues, its own batches, its own outcome of every event."""
+
+import json
+
+import pytest
+
+from assets.reportstream.destinations import destinations, queues
+from resources.settings import SettingError, Settings
+from resources.store.values import State
+from tests.conftest import Database
+from tests.reportstream.lane_runs import lane
+
+ACCEPTED, DELIVERED = State.ACCEPTED.value, State.DELIVERED.value
+SKIPPED, SET_ASIDE, FAILED = State.SKIPPED.value, State.SET_ASIDE.value, State.FAILED.value
+
+FLU_ONLY = {
+    "event_id": "flu",
+    "results": [{"disease": "Flu A", "result": "POSITIVE"}],
+    "device.tests": [
+        {
+            "disease": "Flu A",
+            "test_performed_code": "85477-8",
+            "test_ordered_code": "85477-8",
+            "test_kit_name_id": None,
+            "equipment_uid": None,
+        }
+    ],
+}
+
+
+def test_bundles_go_as_lines_to_the_universal_pipeline(database: Database) -> None:
+    with lane(database, REPORTSTREAM_FORMAT="fhir") as one:
+        one.take({"event_id": "a"}, {"event_id": "b"}, FLU_ONLY)
+        one.run()
+        [request] = [got for got in one.received("reportstream") if got["path"] == "/api/waters"]
+        assert request["path"].startswith("/api/waters")
+        assert request["headers"]["content-type"] == "application/fhir+ndjson"
+        bundles = [json.loads(line) for line in request["body"].splitlines()]
+        assert [bundle["identifier"]["value"] for bundle in bundles] == ["a", "b", "flu"]
+        assert one.states() == [(0, ACCEPTED)] * 3
+
+
+def test_messages_go_as_a_batch_whose_ids_a_second_build_has_too(database: Database) -> None:
+    with lane(database, REPORTSTREAM_FORMAT="hl7") as one:
+        one.take({"event_id": "a"}, {"event_id": "b"})
+        one.fault("reportstream", status=503, take=False, times=1, match="POST /api/waters")
+        one.run()
+        first, second = [got["body"] for got in one.received("reportstream") if got["path"] == "/api/waters"]
+        assert first == second
+        assert first.startswith("FHS|")
+        assert "\nBTS|2" in first
+        assert [line.split("|")[9] for line in first.split("\n") if line.startswith("MSH")] == ["a", "b"]
+
+
+def test_a_bucket_that_fails_after_storing_holds_one_object(database: Database) -> None:
+    with lane(database, REPORTSTREAM_FORMAT="hl7", REPORTSTREAM_TRANSPORT="s3") as one:
+        one.take({"event_id": "a"}, {"event_id": "b"})
+        one.fault("s3", status=500, take=True, times=1)
+        one.run()
+        puts = [got for got in one.received("s3") if got["method"] == "PUT"]
+        assert len(puts) == 2
+        assert len({got["path"] for got in puts}) == 1
+        assert "/us01/SendTo/InterPartner~ExpandedELR~Simple-Report~AIMSPlatform~" in puts[0]["path"].replace(
+            "%7E", "~"
+        )
+        assert puts[0]["headers"]["x-amz-server-side-encryption"] == "aws:kms"
+        assert puts[0]["headers"]["x-amz-meta-aimsplatformsender"] == "SimpleReport"
+        assert one.states() == [(0, DELIVERED)] * 2
+
+
+def test_a_connection_lost_while_storing_is_asked_about_before_it_is_stored_again(database: Database) -> None:
+    with lane(database, REPORTSTREAM_FORMAT="hl7", REPORTSTREAM_TRANSPORT="s3") as one:
+        one.take({"event_id": "a"})
+        one.fault("s3", status=0, take=True, times=1)
+        one.run()
+        assert [got["method"] for got in one.received("s3")] == ["PUT", "HEAD"]
+        assert one.states() == [(0, DELIVERED)]
+
+
+def test_a_bucket_that_refuses_the_account_pauses_the_lane_and_eats_no_attempt(database: Database) -> None:
+    with lane(database, REPORTSTREAM_FORMAT="hl7", REPORTSTREAM_TRANSPORT="s3") as one:
+        one.take({"event_id": "a"})
+        one.fault("s3", status=403, take=False, times=1)
+        one.run()
+        assert one.states() == []
+        assert "AccessDenied" not in str(database.one("SELECT away_reason FROM lane WHERE number = 1"))
+        assert database.one("SELECT away_reason IS NOT NULL FROM lane WHERE number = 1") is True
+        assert database.one("SELECT attempts FROM work WHERE lane >= 100") == 0
+
+
+def test_single_files_have_no_envelope_and_the_name_of_their_message(database: Database) -> None:
+    single = {"REPORTSTREAM_FORMAT": "hl7", "REPORTSTREAM_TRANSPORT": "s3", "REPORTSTREAM_BATCH_ITEMS": 1}
+    with lane(database, **single) as one:
+        one.take({"event_id": "a"}, {"event_id": "b"})
+        one.run()
+        puts = [got for got in one.received("s3") if got["method"] == "PUT"]
+        assert sorted(got["path"].rpartition("~")[2].rpartition("7E")[2] for got in puts) == [
+            "a.hl7",
+            "b.hl7",
+        ]
+        assert all(got["body"].startswith("MSH|") for got in puts)
+
+
+def test_each_destination_has_its_own_outcome_of_every_event(database: Database) -> None:
+    two = {"REPORTSTREAM_FORMAT": "csv,hl7", "REPORTSTREAM_TRANSPORT": "https,s3"}
+    with lane(database, **two) as one:
+        one.take({"event_id": "a"}, FLU_ONLY)
+        one.run()
+        assert one.states() == [(0, ACCEPTED), (1, DELIVERED), (0, SKIPPED), (1, DELIVERED)]
+        assert "no COVID-19 result" in str(database.one("SELECT reason FROM ended WHERE state = %s", SKIPPED))
+        [csv] = one.bodies("reportstream")
+        [hl7] = one.bodies("s3")
+        assert (csv.count("\n"), hl7.count("\rPID|")) == (2, 2)
+
+
+def test_what_no_destination_carries_is_set_aside(database: Database) -> None:
+    with lane(database, REPORTSTREAM_FORMAT="csv") as one:
+        one.take(FLU_ONLY)
+        one.run()
+        assert one.states() == [(0, SET_ASIDE)]
+
+
+def test_a_destination_that_is_away_does_not_stop_the_other(database: Database) -> None:
+    two = {"REPORTSTREAM_FORMAT": "csv,hl7", "REPORTSTREAM_TRANSPORT": "https,s3"}
+    with lane(database, **two) as one:
+        one.fault("reportstream", status=401, take=False, times=-1, match="POST /api/reports")
+        one.take({"event_id": "a"})
+        one.run()
+        one.take({"event_id": "b"})
+        one.run()
+        assert one.states() == [(1, DELIVERED), (1, DELIVERED)]
+        assert database.one("SELECT away_since IS NULL AND hold IS NULL FROM lane WHERE number = 1") is True
+        assert database.rows("SELECT DISTINCT attempts FROM work WHERE lane = 101") == [(0,)]
+
+
+@pytest.mark.parametrize("form", ["fhir", "hl7"])
+def test_a_correction_never_overtakes_its_original(database: Database, form: str) -> None:
+    with lane(database, REPORTSTREAM_FORMAT=form) as one:
+        one.fault("reportstream", status=503, take=False, times=1, match="POST /api/waters")
+        one.take({"event_id": "a"})
+        one.take({"event_id": "c", "prior_event_id": "a", "correction_status": "CORRECTED"})
+        one.take({"event_id": "r", "prior_event_id": "c", "correction_status": "REMOVED"})
+        one.run()
+        bodies = one.bodies("reportstream")
+        assert len(bodies) == 3
+        marks = [f'"value":"{name}"' if form == "fhir" else f"|{name}|" for name in ("a", "c", "r")]
+        assert all(mark in body for mark, body in zip(marks, bodies, strict=True))
+
+
+def test_every_destination_is_named_once_or_for_each() -> None:
+    settings = Settings({"REPORTSTREAM_FORMAT": "csv, fhir,hl7", "REPORTSTREAM_TRANSPORT": "https"})
+    assert [(one.format, one.transport) for one in destinations(settings)] == [
+        ("csv", "https"),
+        ("fhir", "https"),
+        ("hl7", "https"),
+    ]
+    assert len(set(queues(8))) == 8
+    for wrong in (
+        {"REPORTSTREAM_FORMAT": "csv,fhir,hl7", "REPORTSTREAM_TRANSPORT": "https,s3"},
+        {"REPORTSTREAM_FORMAT": "xml"},
+        {"REPORTSTREAM_FORMAT": ",".join(["fhir"] * 9)},
+    ):
+        with pytest.raises(SettingError):
+            destinations(Settings(wrong))

@@ -1,0 +1,174 @@
+"""Results from people: a CSV file of any number of rows, judged whole, stored row by row.
+
+``Uploading`` takes a file, whoever brings it; the door (``POST /intake/reportstream/bulk``, a session or a bearer)
+answers a machine, the pages answer a person. What a file is found to be is said to whoever sent it and kept
+nowhere: it repeats what stood in cells.
+"""
+
+import base64
+import csv
+import io
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from hashlib import sha256
+
+from starlette.concurrency import run_in_threadpool
+
+from assets.reportstream import bulk, bulk_row, bulk_template
+from assets.reportstream.bulk_findings import Checked, Problem, ranges
+from assets.reportstream.bulk_row import BulkRow
+from assets.reportstream.destinations import destinations, queues
+from assets.reportstream.devices import known_devices
+from assets.reportstream.encoding import BULK_ROW
+from assets.reportstream.identity import derived_id
+from resources.settings import Settings
+from resources.store import uploads
+from resources.store.connect import Borrowed
+from resources.store.intake import Incoming, Prior, Verdict
+from resources.store.lanes import NUMBERS
+from resources.store.seal import Sealer
+from resources.store.uploads import Uploaded
+from web.intake import Surroundings
+
+LANE = "reportstream"
+
+#: Rows stored in one statement.
+TOGETHER = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A file that was found right: what it was found to be, and the upload it made, or is a repeat of."""
+
+    checked: Checked
+    upload: Uploaded
+    again: bool
+
+
+class Uploading:
+    """Takes files for the lane."""
+
+    def __init__(self, settings: Settings, store: Borrowed, around: Surroundings) -> None:
+        self._settings, self._store, self._around = settings, store, around
+        self._added = queues(len(destinations(settings)))
+        self._meter = around.figures.meter(LANE)
+
+    async def take(self, data: bytes, who: str) -> Checked | Taken:
+        """Judge the file; if nothing is wrong with it, store its rows.
+
+        Raises ``Busy`` and ``StoreAway``: the same file may then come again, and what is stored is passed over.
+        """
+        sealer = Sealer(self._settings.keys)
+        digest = sealer.digest(data)
+        checked = await run_in_threadpool(_checked, data, datetime.now(UTC).date())
+        if checked.problems:
+            return checked
+        known = await run_in_threadpool(self._known, digest)
+        if known is not None and known.whole:
+            return Taken(checked, known, again=True)
+        return Taken(checked, await self._store_rows(data, digest, checked.rows, who, sealer), again=False)
+
+    def _known(self, digest: int) -> Uploaded | None:
+        with self._store() as db:
+            return uploads.known(db, digest)
+
+    async def _store_rows(self, data: bytes, digest: int, rows: int, who: str, sealer: Sealer) -> Uploaded:
+        report_id = derived_id("upload", sha256(data).hexdigest())
+        reference = sealer.blind("upload", LANE, report_id)
+
+        def begin() -> None:
+            with self._store() as db:
+                uploads.begin(db, report_id=report_id, digest=digest, reference=reference, who=who, rows=rows)
+
+        def end(duplicates: int, conflicts: int) -> Uploaded:
+            with self._store() as db:
+                uploads.end(db, report_id, duplicates=duplicates, conflicts=conflicts)
+                done = uploads.one(db, report_id)
+            assert done is not None  # noqa: S101 - begun above
+            return done
+
+        await run_in_threadpool(begin)
+        found: list[Verdict] = []
+        making = self._incoming(data, reference, sealer)
+        while some := await run_in_threadpool(lambda: list(itertools.islice(making, TOGETHER))):
+            verdicts = await self._around.intake.put(some)
+            self._meter.stored(verdicts)
+            found += verdicts
+        self._around.arrived(LANE)
+        return await run_in_threadpool(end, found.count(Verdict.DUPLICATE), found.count(Verdict.CONFLICT))
+
+    def _incoming(self, data: bytes, reference: int, sealer: Sealer) -> Iterator[Incoming]:
+        for _, row in bulk.rows(io.BytesIO(data)):
+            yield arrival(row, reference, sealer, self._added)
+
+
+def arrival(row: BulkRow, reference: int, sealer: Sealer, added: tuple[int, ...] = (0,)) -> Incoming:
+    """One row as an arrival: the same result again is a duplicate, its correction follows it."""
+    name, result = bulk_row.row_id(row), bulk_row.result_id(row)
+    body = bulk_row.encode(row)
+    prior = Prior(name=sealer.name(LANE, result), lineage=sealer.blind("queue", LANE, result))
+    return Incoming(
+        lane=NUMBERS[LANE],
+        name=sealer.name(LANE, name),
+        kind=BULK_ROW,
+        lineage=sealer.blind("queue", LANE, name),
+        digest=sealer.digest(body),
+        body=body,
+        patient=sealer.blind("patient", LANE, row.patient_id) if row.patient_id else None,
+        reference=reference,
+        prior=prior if name != result else None,
+        rooted=True,
+        destinations=added,
+    )
+
+
+def _checked(data: bytes, today: date) -> Checked:
+    return bulk.check(io.BytesIO(data), devices=known_devices(), today=today)
+
+
+# -- how problems are shown ----------------------------------------------------------------------------------------
+
+#: Rows of a table on a page; the file to download has more.
+SHOWN = 500
+#: Of a file this wrong the first mistakes are enough to see what it is.
+DOWNLOADED = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the error table."""
+
+    error: str
+    guidance: str
+    rows: str
+
+
+def lines(problems: Iterable[Problem]) -> list[Line]:
+    """The problems as a person reads them: what is wrong, what would be right, in which rows."""
+    told = {entry.column: entry for entry in bulk_template.guide()}
+    found = []
+    for problem in itertools.islice(problems, DOWNLOADED):
+        entry = told.get(problem.header)
+        guidance = f"{entry.column} takes {entry.takes}. Example: {entry.example or 'none'}" if entry else ""
+        found.append(Line(problem.message, guidance, ranges(problem.indices) or "the whole file"))
+    return found
+
+
+def table(shown: Iterable[Line]) -> str:
+    """The error table as a file that a spreadsheet opens, in an address of its own: it is kept nowhere.
+
+    A cell that a spreadsheet would take for a formula begins with an apostrophe.
+    """
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(("Error", "Guidance", "Row(s)"))
+    writer.writerows([_harmless(cell) for cell in (line.error, line.guidance, line.rows)] for line in shown)
+    return (
+        "data:text/csv;charset=utf-8;base64," + base64.b64encode(out.getvalue().encode("utf-8-sig")).decode()
+    )
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell

@@ -1,0 +1,54 @@
+"""All that the web service has of pridok, put together: door, pages, GraphQL, and what runs beside them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx
+from starlette.types import ASGIApp
+
+from assets.pridok.clinic import Clinic
+from assets.pridok.finishing import Finishing
+from assets.pridok.practice import Practice
+from assets.pridok.reception import Reception
+from resources.mail import MailServer
+from resources.settings import Settings
+from resources.video import Video
+from web import consultations, patient, pridok
+from web.graph import Care, Changes
+from web.graph_door import PATH, GraphDoor, Listening
+from web.intake import Surroundings
+from web.letters import Letters
+from web.life import Closes, Runs
+from web.pridok import PridokDoor
+from web.staff import House, Page
+
+
+@dataclass(frozen=True)
+class Parts:
+    """For the lists of ``web.app``. ``sockets`` take websockets as well."""
+
+    doors: dict[str, ASGIApp]
+    sockets: dict[str, ASGIApp]
+    pages: list[Page]
+    runs: Sequence[Runs]
+    closes: Sequence[Closes]
+
+
+def parts(settings: Settings, around: Surroundings, house: House) -> Parts:
+    """What these settings describe; a wrong key ends the start, a missing one closes the door."""
+    clinic, http = Clinic(settings), httpx.Client(trust_env=False, follow_redirects=False)
+    video = Video(settings.text("VIDEO_URL"), http) if settings.text("VIDEO_URL") else None
+    practice, finishing = Practice(clinic, video), Finishing(clinic, around.arrived)
+    care = Care(clinic, practice, finishing, Changes())
+    door = PridokDoor(settings, Reception(clinic), around)
+    graph = GraphDoor(house, care)
+    return Parts(
+        doors={pridok.PATH: door, PATH: graph},
+        sockets={PATH: graph},
+        pages=[*consultations.pages(clinic, practice, finishing), *patient.pages(clinic)],
+        runs=[
+            Listening(settings.database_url, care.changes),
+            Letters(clinic, MailServer.read(settings)),
+        ],
+        closes=[door, http, clinic],
+    )

@@ -1,0 +1,79 @@
+"""``/journal/<id>``: what the decrypt service shows. The one place where a result is opened, and only for who treats.
+
+Who asks is signed in by the same session as on the other pages, gives a reason, and treats the patient. The look is
+in the access log before the seal is opened. Nothing that was opened is kept, logged, or sent anywhere else.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from assets.pridok import reading, results
+from assets.pridok.actors import Actor, NotAllowed, Role
+from assets.pridok.finishing import TABLE
+from assets.pridok.results import ConsultationResult
+from assets.pridok.rows import consultation_of
+from resources.sealing import NotForThisKey, Place, PrivateKey, SealBroken, Sealed, unseal
+from resources.store import consultations as kept
+from resources.store.connect import Connection
+from web.staff import PROVIDER, Page, PageRequest, Problem, Response, log_access, page, render
+
+PATH: Final = "/journal/{id:int}"
+NOT_FOUND: Final = Problem(404, "There is no such result for you.", "Only who treats the patient reads it.")
+BROKEN: Final = Problem(
+    500, "This result does not open.", "It was moved or changed, or its keys are gone. Tell an administrator."
+)
+
+Keys = Mapping[str, PrivateKey]
+Subject = Callable[[int], int]
+
+
+def pages(keys: Keys, subject: Subject) -> Sequence[Page]:
+    """Ask for a reason; then show."""
+
+    @page(PATH, roles={PROVIDER}, title="Result")
+    def ask(request: PageRequest) -> Response:
+        with request.house.store() as db:
+            _patient(request, db, "the form before the look")
+        return render(request, "consultations/result.html", result=None)
+
+    @page(PATH, roles={PROVIDER}, method="POST", title="Result")
+    def show(request: PageRequest) -> Response:
+        reason = request.field("reason", "why you read it")
+        with request.house.store() as db:
+            patient = _patient(request, db, reason)
+            log_access(request, "a result", subject(patient), reason)
+            result = opened(db, keys, request.path_params["id"])
+        return render(request, "consultations/result.html", result=result)
+
+    return [ask, show]
+
+
+def _patient(request: PageRequest, db: Connection, reason: str) -> int:
+    """The patient of the result, if the person who asks treats them."""
+    row = kept.one(db, request.path_params["id"])
+    if row is None:
+        raise NOT_FOUND
+    actor = Actor(request.person.name, Role(request.person.role.value))
+    history = [consultation_of(one) for one in kept.of_patient(db, row.patients[0])]
+    try:
+        reading.require_result(row.patients[0], actor, history, reason)
+    except NotAllowed:
+        raise NOT_FOUND from None
+    return int(row.patients[0])
+
+
+def opened(db: Connection, keys: Keys, identifier: int) -> ConsultationResult:
+    """The result, opened with whichever of the clinic's keys it is sealed to."""
+    found = kept.sealed_result(db, identifier)
+    if found is None:
+        raise NOT_FOUND
+    version, raw = found
+    place = Place(TABLE, str(identifier), version)
+    try:
+        sealed = Sealed.from_bytes(raw)
+        key = next((key for kid, key in keys.items() if kid in sealed.keys), None)
+        if key is None:
+            raise NotForThisKey(str(place))
+        return results.from_members(unseal(sealed, place, key))
+    except SealBroken:
+        raise BROKEN from None

@@ -1,0 +1,304 @@
+"""``/sync``: how far each link of openmrs is, what waits for a person, and a conflict's two sides next to each other.
+
+Operators see where things stand and send again; what a record says is shown to administrators, with a reason that
+stands in the access log first. A decision is carried out by the lane, which reads both sides anew before it writes.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from assets.openmrs import hints, remembering
+from assets.openmrs.events import CARRIED, Key, Side, record_id
+from assets.openmrs.links import Link
+from assets.openmrs.merge import Choice, Clash, Said, changes
+from assets.openmrs.reconcile import Conflict, Decision
+from assets.openmrs.sending import lacking
+from assets.openmrs.states import Absence, Alive, Reading, RecordState
+from assets.openmrs.tree import Json, encode
+from resources.settings import Settings
+from resources.store import sync_feeds, sync_hints, sync_records
+from resources.store.connect import Connection, connect_async, process_number
+from resources.store.ids import Ids
+from resources.store.lanes import NUMBERS
+from resources.store.operators import NotPossible, Who, note
+from resources.store.seal import Sealer
+from resources.store.sync_feeds import Feed, FeedNow, LinkNow
+from resources.store.sync_hints import Hint
+from resources.store.sync_records import Kept, Name
+from web.staff import (
+    ADMINISTRATOR,
+    OPERATOR,
+    Page,
+    PageRequest,
+    Person,
+    Problem,
+    Response,
+    Todo,
+    flash,
+    log_access,
+    page,
+    redirect,
+    render,
+)
+
+ROLES = {OPERATOR, ADMINISTRATOR}
+LANE = NUMBERS[hints.LANE]
+
+#: What a person must look at, and what sorts itself out when something else does.
+FOR_PEOPLE = ("conflict", "set_aside", "not_kept")
+WAITING = ("parked",)
+
+NO_SUCH = Problem(404, "There is no such record.", "This link has never heard of it.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A record in a list: no content."""
+
+    key: Key
+    kept: Kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkShown:
+    """One link of the first page."""
+
+    link: Link
+    lacking: str
+    now: LinkNow
+    feeds: Sequence[FeedNow]
+    counts: Mapping[str, int]
+    records: Sequence[Shown]
+
+    @property
+    def entries_left(self) -> int:
+        """Entries not read yet, as far as is known."""
+        return sum(feed.pages_left for feed in self.feeds) * self.link.page_size
+
+    @property
+    def seconds_left(self) -> float:
+        """How long the reading still takes at its pace."""
+        return sum(feed.seconds_left for feed in self.feeds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Element:
+    """One element both sides changed, as text; ``number`` names its fields in the form."""
+
+    number: int
+    name: str
+    before: str
+    parent: str
+    child: str
+
+
+def pages(links: Sequence[Link], settings: Settings) -> list[Page]:
+    """The pages of these links."""
+    known = {link.name: link for link in links}
+
+    @page("/sync", roles=ROLES, title="Sync", nav="Sync")
+    def sync(request: PageRequest) -> Response:
+        """Every link: lag, last contact, what waits."""
+        with request.house.store() as db:
+            shown = [_link(db, request.house.sealer, link, settings) for link in links]
+        return render(request, "sync/links.html", links=shown)
+
+    @page("/sync/{link}/feeds/{side}/{feed}/confirm", roles=ROLES, method="POST")
+    def confirm(request: PageRequest) -> Response:
+        """Read a stopped feed anew from its first page."""
+        link, side, feed = (request.path_params[name] for name in ("link", "side", "feed"))
+        who = Who(request.person.name, request.field("reason", "a reason; it goes into the audit"))
+        with request.house.store() as db, db.transaction():
+            if link not in known or not sync_feeds.confirm(db, Feed(link, side, feed)):
+                raise NotPossible("this feed is not stopped")
+            note(db, who, "read a feed anew", lane=LANE, target=f"{link} {side} {feed}"[:100])
+        flash(request, "The feed is read from its first page; entries that are known lead to nothing.")
+        return redirect(request, "/sync")
+
+    @page("/sync/{link}/records/{type}/{id}", roles=ROLES, title="Record")
+    def record(request: PageRequest) -> Response:
+        """What became of a record, without what it says."""
+        found = _asked(request, known)
+        with request.house.store() as db:
+            messages = sync_records.messages_of(db, found.kept)
+        _, conflict = remembering.unpacked(found.kept.body)
+        return render(
+            request,
+            "sync/record.html",
+            link=found.kept.link,
+            key=found.key,
+            kept=found.kept,
+            messages=messages,
+            conflict=conflict is not None,
+            readable=request.person.role == ADMINISTRATOR,
+        )
+
+    @page("/sync/{link}/records/{type}/{id}/look", roles=ROLES, method="POST")
+    def look(request: PageRequest) -> Response:
+        """Have the lane look at both sides again."""
+        found = _asked(request, known)
+        who = Who(request.person.name, request.field("reason", "a reason; it goes into the audit"))
+        with request.house.store() as db:
+            note(db, who, "look again", lane=LANE, target=str(found.kept.message or found.kept.id))
+        _hint(request, found)
+        flash(request, "Both sides are read again.")
+        return redirect(request, _address(found))
+
+    @page("/sync/{link}/records/{type}/{id}/versions", roles={ADMINISTRATOR}, method="POST")
+    def versions(request: PageRequest) -> Response:
+        """Both sides next to each other, once the access log has it."""
+        found = _asked(request, known)
+        why = request.field("reason", "a reason; it goes into the access log")
+        key, house = found.key, request.house
+        log_access(request, "both versions of a record", _subject(house.sealer, found), why)
+        state, conflict = remembering.unpacked(found.kept.body)
+        if conflict is None:
+            raise Problem(409, "This record is in no conflict any more.", "Look at it again.")
+        return render(
+            request,
+            "sync/conflict.html",
+            link=found.kept.link,
+            key=key,
+            quarrel=conflict.quarrel.value,
+            elements=_elements(conflict),
+            parent=_side(state, conflict, Side.PARENT),
+            child=_side(state, conflict, Side.CHILD),
+        )
+
+    @page("/sync/{link}/records/{type}/{id}/resolve", roles={ADMINISTRATOR}, method="POST")
+    def resolve(request: PageRequest) -> Response:
+        """Keep what the person decided, and have the lane carry it out."""
+        found = _asked(request, known)
+        who = Who(request.person.name, request.field("reason", "a reason; it goes into the audit"))
+        _, conflict = remembering.unpacked(found.kept.body)
+        if conflict is None:
+            raise NotPossible("this record is in no conflict any more")
+        decision = remembering.decided(_decision(conflict, request.fields))
+        with request.house.store() as db, db.transaction():
+            sync_records.decide(db, request.house.sealer, found.kept, decision, who)
+        _hint(request, found)
+        flash(request, "The decision is kept; both sides are read again before it is carried out.")
+        return redirect(request, _address(found))
+
+    return [sync, confirm, record, look, versions, resolve]
+
+
+def todos(db: Connection, person: Person) -> list[Todo]:
+    """Conflicts that wait for somebody who may see both sides."""
+    if person.role != ADMINISTRATOR:
+        return []
+    row = db.execute("SELECT count(*) FROM sync_record WHERE outcome = 'conflict'").fetchone()
+    return [Todo(int(row[0]) if row else 0, "records on which two hospitals disagree", "/sync")]
+
+
+def _link(db: Connection, sealer: Sealer, link: Link, settings: Settings) -> LinkShown:
+    records = sync_records.listed(db, sealer, link.name, [*FOR_PEOPLE, *WAITING])
+    return LinkShown(
+        link=link,
+        lacking=lacking(link, settings),
+        now=sync_feeds.link_now(db, link.name),
+        feeds=sync_feeds.feeds_now(db, link.name),
+        counts=sync_records.counts(db, link.name),
+        records=[Shown(key=_key(kept), kept=kept) for kept in records],
+    )
+
+
+def _key(kept: Kept) -> Key:
+    state, _ = remembering.unpacked(kept.body)
+    return Key(state.type, state.parent.id)
+
+
+def _asked(request: PageRequest, known: Mapping[str, Link]) -> Shown:
+    """The record of the address, by its id on either side."""
+    link, kind, identifier = (request.path_params[name] for name in ("link", "type", "id"))
+    if link not in known or kind not in CARRIED or not record_id(identifier):
+        raise NO_SUCH
+    sealer, key = request.house.sealer, Key(kind, identifier)
+    name = hints.name_of(sealer, link, key)
+    with request.house.store() as db:
+        kept = sync_records.one(db, sealer, link, [Name(side.value, name) for side in Side])
+    if kept is None:
+        raise NO_SUCH
+    return Shown(key=_key(kept), kept=kept)
+
+
+def _address(found: Shown) -> str:
+    return f"/sync/{found.kept.link}/records/{found.key}"
+
+
+def _subject(sealer: Sealer, found: Shown) -> int:
+    return hints.patient_of(sealer, found.key) or found.kept.message or found.kept.id
+
+
+def _hint(request: PageRequest, found: Shown) -> None:
+    """A message of the lane; this page runs in a thread, so the loop is its own."""
+    sealer = request.house.sealer
+    hint = hints.hint(sealer, found.kept.link, Side.PARENT, found.key)
+    asyncio.run(_add(request.house.settings.database_url, sealer, hint))
+
+
+async def _add(url: str, sealer: Sealer, hint: Hint) -> None:
+    db = await connect_async(url, "handoff web")
+    try:
+        ids = Ids(await process_number(db))
+        async with db.transaction():
+            await sync_hints.add(db, sealer, ids, [hint])
+    finally:
+        await db.close()
+
+
+# -- a conflict in words -----------------------------------------------------------------------------------------
+
+
+def _elements(conflict: Conflict) -> list[Element]:
+    return [_element(number, clash) for number, clash in enumerate(conflict.clashes)]
+
+
+def _element(number: int, clash: Clash) -> Element:
+    return Element(
+        number=number,
+        name=clash.element,
+        before=_text(clash.parent.before),
+        parent=_text(clash.parent.after),
+        child=_text(clash.child.after),
+    )
+
+
+def _text(value: Json) -> str:
+    return "" if value is None else msgspec.json.format(encode(value), indent=2).decode()
+
+
+def _side(state: RecordState, conflict: Conflict, side: Side) -> list[tuple[str, str, str]]:
+    """What changed on a side since both agreed: element, before, after. A record that is gone has one line."""
+    reading: Reading = conflict.parent if side is Side.PARENT else conflict.child
+    if not isinstance(reading, Alive):
+        return [("the record", "", "voided" if reading is Absence.VOIDED else "unknown here")]
+    changed = changes(state.on(side).base or {}, reading.record)
+    return [(name, _text(each.before), _text(each.after)) for name, each in changed.items()]
+
+
+def _decision(conflict: Conflict, fields: Mapping[str, str]) -> Decision:
+    if not conflict.clashes:
+        return Decision(survivor=_chosen_side(fields.get("survivor", "")))
+    chosen = {clash.element: _choice(number, clash, fields) for number, clash in enumerate(conflict.clashes)}
+    return Decision(elements=chosen)
+
+
+def _choice(number: int, clash: Clash, fields: Mapping[str, str]) -> Choice:
+    said = fields.get(f"choice-{number}", "")
+    if said != "said":
+        return _chosen_side(said)
+    try:
+        return Said(msgspec.json.decode(fields.get(f"said-{number}", "")))
+    except msgspec.DecodeError:
+        raise Problem(400, "What you wrote is not JSON.", "A text stands in double quotes.") from None
+
+
+def _chosen_side(said: str) -> Side:
+    try:
+        return Side(said)
+    except ValueError:
+        raise Problem(400, "Please choose a side for every element.", "Go back and choose.") from None
