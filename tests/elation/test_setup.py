@@ -21,7 +21,7 @@ def test_the_client_over_real_connections_opens_none_before_it_sends() -> None:
     async def open_and_close() -> None:
         await connect(SETTINGS, Remembered()).aclose()
 
-    run(open_and_close())
+    assert run(open_and_close()) is None
 
 
 def test_our_physician_is_the_one_active_of_that_name() -> None:

@@ -60,21 +60,22 @@ PEM = (
 )
 
 
-def signs_in(key: str) -> None:
+def signs_in(key: str) -> bool:
     settings = Settings({"REPORTSTREAM_URL": "http://127.0.0.1:9", "REPORTSTREAM_PRIVATE_KEY": key})
 
-    async def main() -> None:
+    async def main() -> bool:
         client = await sending.lane(settings).connect()
         await client.close()
+        return True
 
-    asyncio.run(main())
+    return asyncio.run(main())
 
 
 def test_the_private_key_may_be_the_key_itself_or_its_file(tmp_path: Path) -> None:
     file = tmp_path / "key.pem"
     file.write_text(PEM)
     for key in (PEM, PEM.replace("\n", "\\n"), str(file)):
-        signs_in(key)
+        assert signs_in(key)
 
 
 def test_a_key_that_cannot_be_read_is_named_and_not_repeated(tmp_path: Path) -> None:
