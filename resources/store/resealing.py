@@ -42,6 +42,9 @@ SEALED = (
     Sealed("known", "value", f"({_OF_NAME})"),
     Sealed("hcoint_order", "body", "id"),
     Sealed("hcoint_upload", "body", "id"),
+    Sealed("pridok_patient", "body", "id"),
+    Sealed("pridok_referral", "body", "id"),
+    Sealed("pridok_link", "body", "consultation"),
     Sealed("sync_record", "body", "id"),
     Sealed("sync_record", "decision", "id"),
 )

@@ -34,6 +34,13 @@ NOT_SEALED = {
     ("sync_entry", "name"),
     ("sync_name", "name"),
     ("sync_wait", "name"),
+    ("pridok_link", "hash"),
+    ("pridok_number", "number"),
+    # sealed to recipients, not under the ring: `resources.sealing` rewraps them
+    ("pridok_number", "sealed"),
+    ("pridok_referral", "sealed"),
+    ("pridok_result", "sealed"),
+    ("pridok_report", "body"),
 }
 
 
