@@ -75,7 +75,10 @@ class Singles:
             return 0.0
         if claimed or self._held:
             return None
-        return (await claims.ready_async(self._drain.claims, self._lane.number, 1)).next_seconds
+        ready = await claims.ready_async(self._drain.claims, self._lane.number, 1)
+        if ready.queues:  # since the claim: no future time announces it; or it is not the one to work alone
+            return 0.01 if self._only is None else 0.2
+        return ready.next_seconds
 
     async def _claim(self, queues: int, each: int) -> int:
         found = await claims.claim(

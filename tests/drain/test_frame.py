@@ -88,6 +88,22 @@ def test_a_lingering_run_sends_at_once_what_comes(database: Database) -> None:
     thread.join(10)
 
 
+def test_what_becomes_ready_just_after_a_look_is_not_slept_over(database: Database) -> None:
+    """A row lock stands for the moment between the claim and the question when the next is ready."""
+    database.receive([arrival(database.sealer, "a", body=b'{"n": "a"}')])
+    far = far_end.FarEnd()
+    with database.connect() as db:
+        with db.transaction():
+            db.execute("SELECT 1 FROM queue FOR UPDATE")
+            thread, _ = beside(lambda: far_end.drain(database, far_end.lane(far, linger=4.0)))
+            until(lambda: database.rows("SELECT 1 FROM drain WHERE ended_at IS NULL"))
+            time.sleep(0.3)
+        released = time.monotonic()
+        until(lambda: far.sent)
+    assert time.monotonic() - released < 1.0
+    thread.join(10)
+
+
 def test_a_lingering_run_costs_next_to_nothing(database: Database) -> None:
     fill(database, "waits for its window")
     drain(database, lane(FarEnd(), linger=0.2, window=60.0))  # imports and first plans
