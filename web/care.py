@@ -13,7 +13,7 @@ from assets.pridok.reception import Reception
 from resources.mail import MailServer
 from resources.settings import Settings
 from resources.video import Video
-from web import consultations, patient, pridok
+from web import consultations, patient, pridok, reports
 from web.graph import Care, Changes
 from web.graph_door import PATH, GraphDoor, Listening
 from web.intake import Surroundings
@@ -45,7 +45,7 @@ def parts(settings: Settings, around: Surroundings, house: House) -> Parts:
     return Parts(
         doors={pridok.PATH: door, PATH: graph},
         sockets={PATH: graph},
-        pages=[*consultations.pages(clinic, practice, finishing), *patient.pages(clinic)],
+        pages=[*consultations.pages(clinic, practice, finishing), *patient.pages(clinic), *reports.PAGES],
         runs=[
             Listening(settings.database_url, care.changes),
             Letters(clinic, MailServer.read(settings)),

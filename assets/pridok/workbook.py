@@ -48,6 +48,9 @@ READING: Final = (
     (SMALL, f"fewer than {SMALLEST_SHOWN}; also hidden (*) is what would give such a number away"),
 )
 
+#: How direct bookings that belong to nobody's deal are called.
+NO_ORGANISATION: Final = "(no organisation)"
+
 _Cells = dict[str, Cell]
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _OPTIONS = {"options": {"strings_to_formulas": False, "strings_to_urls": False, "in_memory": True}}
@@ -62,7 +65,7 @@ def monthly(
     """
     import pandas as pd
 
-    names = [safe(one.organisation) for one in figures]
+    names = [safe(one.organisation or NO_ORGANISATION) for one in figures]
     split = _outcome_rows(figures, outcomes)
     month = pd.DataFrame(_month_rows(figures, split), index=names)
     shares = pd.DataFrame(split, index=names)
@@ -81,6 +84,14 @@ def monthly(
             writer.sheets[name].set_column(1, len(month.columns), width)
             writer.sheets[name].freeze_panes(1, 1)
     return target.getvalue()
+
+
+def totals(
+    figures: Sequence[Figures], outcomes: Sequence[str] = OUTCOMES
+) -> tuple[dict[str, Cell | float], _Cells]:
+    """The cells of all organisations together as the workbook shows them: the month, and its outcomes."""
+    split = _outcome_rows(figures, outcomes)
+    return _month_rows(figures, split)[-1], split[-1]
 
 
 def person_level(report: PersonLevel, *, title: str, made_at: datetime) -> bytes:
@@ -105,16 +116,16 @@ def safe(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
-def _month_rows(figures: Sequence[Figures], split: Sequence[_Cells]) -> list[dict[str, object]]:
+def _month_rows(figures: Sequence[Figures], split: Sequence[_Cells]) -> list[dict[str, Cell | float]]:
     counts = _count_rows(figures, split)
     return [_month_row(one, cells) for one, cells in zip(figures, counts, strict=True)]
 
 
-def _month_row(one: Figures, counts: _Cells) -> dict[str, object]:
+def _month_row(one: Figures, counts: _Cells) -> dict[str, Cell | float]:
     # Lateness says nothing about health: the share is shown wherever its base is.
     hidden = is_masked(counts["started"]) or one.waiting.count < SMALLEST_SHOWN
     within = SMALL if hidden else round(one.within_guarantee / one.waiting.count, 3)
-    row: dict[str, object] = {**counts, WITHIN: within}
+    row: dict[str, Cell | float] = {**counts, WITHIN: within}
     for name, spread in zip(SPREADS, (one.pick_up, one.waiting, one.treatment), strict=True):
         row |= _spread_cells(name, spread)
     return row
@@ -152,7 +163,7 @@ def _counts(one: Figures) -> dict[str, int]:
     }
 
 
-def _spread_cells(name: str, spread: Spread) -> dict[str, object]:
+def _spread_cells(name: str, spread: Spread) -> dict[str, Cell | float]:
     if spread.count < SMALLEST_SHOWN or spread.median is None or spread.p90 is None:
         return {f"{name} median": SMALL, f"{name} p90": SMALL}
     return {f"{name} median": round(spread.median / 60, 1), f"{name} p90": round(spread.p90 / 60, 1)}

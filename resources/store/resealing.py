@@ -45,6 +45,7 @@ SEALED = (
     Sealed("pridok_patient", "body", "id"),
     Sealed("pridok_referral", "body", "id"),
     Sealed("pridok_link", "body", "consultation"),
+    Sealed("pridok_report", "body", "id"),
     Sealed("sync_record", "body", "id"),
     Sealed("sync_record", "decision", "id"),
 )

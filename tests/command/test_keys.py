@@ -40,7 +40,6 @@ NOT_SEALED = {
     ("pridok_number", "sealed"),
     ("pridok_referral", "sealed"),
     ("pridok_result", "sealed"),
-    ("pridok_report", "body"),
 }
 
 

@@ -141,7 +141,7 @@ CREATE TABLE pridok_report (
     month   date NOT NULL,
     kind    text NOT NULL CHECK (kind IN ('r1', 'r2')),
     made_at timestamptz NOT NULL DEFAULT now(),
-    body    bytea NOT NULL                     -- R1 sealed under the store's keys, R2 to the insurer
+    body    bytea NOT NULL                     -- sealed under the store's keys; R2 to the insurer before that
 );
 CREATE INDEX ON pridok_report (month, kind, id);
 ALTER TABLE pridok_report ALTER body SET STORAGE EXTERNAL;
