@@ -6,6 +6,7 @@ signed in on the pages and treat the patient. It needs the application's databas
 """
 
 import getpass
+import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -55,7 +56,8 @@ def main() -> int:
     import uvicorn
 
     try:
-        found = environment.load()
+        # Where the database is named nothing else is looked for: this process needs the application's role alone.
+        found = dict(os.environ) if os.environ.get("HANDOFF_DATABASE_URL") else environment.load()
         settings = Settings(found)
         folder = Path(
             settings.text("PRIDOK_KEY_FOLDER", str(environment.state_of(environment.ROOT) / "keys"))

@@ -11,11 +11,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from handoff import demo_notes, environment, services, staff
+from handoff import demo_consultations, demo_keys, demo_notes, environment, services, staff
+from handoff.command import Fault
+from handoff.demo_keys import Readers
 from handoff.supervisor import SupervisorError, tell
 from resources.settings import Settings
 from resources.store.connect import Connection, connect
@@ -43,6 +45,8 @@ class Play:
     lane: str
     send: Callable[[Stage], None]
     people: Callable[[Stage], None] = lambda stage: None
+    #: What is wrong at the far end with what came since then, asked once all has settled.
+    wrong: Callable[[Stage, Connection, datetime], Iterable[str]] = lambda stage, db, since: ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,12 @@ def partners(settings: Mapping[str, str]) -> dict[str, str]:
         "HCOINT_NORTHLAB_MLLP_URL": laboratory,
         "HCOINT_MULTICARE_HL7_MLLP_URL": laboratory,
         "HCOINT_SETTLE_SECONDS": "5",
+        "PRIDOK_INSURER_URL": f"{sandbox}/insurer/messages",
+        "PRIDOK_SETTLE_SECONDS": "5",
+        "VIDEO_URL": f"{sandbox}/video",
+        "HANDOFF_SMTP_HOST": "127.0.0.1",
+        "HANDOFF_SMTP_PORT": str(environment.port(settings, "HANDOFF_SANDBOX_SMTP_PORT")),
+        "HANDOFF_SMTP_TLS": "off",
     }
     return {**demo, **settings}
 
@@ -123,13 +133,37 @@ def orders(stage: Stage) -> None:
         raise SupervisorError(f"the sample orders over HL7 were not taken: {done.stderr.strip()[-300:]}")
 
 
-def notes(stage: Stage) -> None:
-    """The clinician answers them, with an account of the demo."""
-    found = Settings(stage.settings)
+def people(settings: Mapping[str, str]) -> None:
+    """The staff accounts of the demo."""
+    found = Settings(settings)
     with connect(found.owner_url, "handoff demo") as owner:
         staff.demo(found, owner)
+
+
+def notes(stage: Stage) -> None:
+    """The clinician answers them."""
     answered = demo_notes.play(stage.web, stage.settings)
     tell(f"hcoint: the clinician has answered {answered} orders")
+
+
+def consultations(stage: Stage) -> None:
+    """Secretary and provider work on what was referred."""
+    finished = demo_consultations.play(stage.web, stage.settings)
+    tell(f"pridok: the provider has finished {finished} consultations")
+
+
+def at_the_insurers(stage: Stage, db: Connection, since: datetime) -> Iterator[str]:
+    """Every consultation that was finished is one message, and the insurer has it once."""
+    finished = db.execute(
+        "SELECT count(*) FROM pridok_consultation WHERE reported_at >= %s", [since]
+    ).fetchone()
+    delivered = db.execute(
+        "SELECT arrival FROM ended WHERE lane = %s AND state = %s AND arrival >= %s",
+        [NUMBERS["pridok"], State.DELIVERED, first_id(since)],
+    ).fetchall()
+    if finished and finished[0] != len(delivered):
+        yield f"pridok: {finished[0]} consultations were finished, {len(delivered)} messages delivered"
+    yield from demo_consultations.wrong(stage.sandbox, [row[0] for row in delivered])
 
 
 PLAYS: Sequence[Play] = (
@@ -139,6 +173,12 @@ PLAYS: Sequence[Play] = (
     ),
     Play("elation", samples("elation", "elation", 200, setting="HANDOFF_TOKENS_ELATION", batch=20)),
     Play("hcoint", orders, notes),
+    Play(
+        "pridok",
+        samples("pridok", "pridok", 10, setting="HANDOFF_TOKENS_PRIDOK"),
+        consultations,
+        at_the_insurers,
+    ),
 )
 
 
@@ -193,9 +233,18 @@ def play(stage: Stage) -> None:
         one.people(stage)
 
 
-def look_at(stage: Stage, settings: Mapping[str, str]) -> str:
+def faults(stage: Stage, since: datetime) -> list[str]:
+    """What the partners hold otherwise than they should."""
+    with connect(stage.settings["HANDOFF_DATABASE_URL"], "handoff demo") as db:
+        return [fault for one in PLAYS for fault in one.wrong(stage, db, since)]
+
+
+def look_at(stage: Stage, settings: Mapping[str, str], readers: Readers | None) -> str:
     """Where to look, and what for."""
     dagster = environment.port(settings, "HANDOFF_DAGSTER_PORT")
+    results = readers and (
+        f"  Results       key files in {readers.folder}, passphrase {readers.passphrase} (shown this once)"
+    )
     secrets = environment.state_of(environment.ROOT) / "secrets.env"
     return "\n".join(
         (
@@ -204,6 +253,7 @@ def look_at(stage: Stage, settings: Mapping[str, str]) -> str:
             f"  Pages         {stage.web}/   sign in as operator, secretary, provider, clinician, administrator",
             f"  Partners      {stage.sandbox}/_sandbox   what each of them has received",
             f"  Secrets       {secrets}   senders' tokens, and HANDOFF_DEMO_PASSWORD",
+            *([results] if results else []),
             "",
             "  .venv/bin/handoff messages list          what waits, what went, what failed",
             "  .venv/bin/handoff messages show ID       the life of one message",
@@ -218,34 +268,40 @@ def main(words: Sequence[str] | None = None) -> int:
     argparse.ArgumentParser(prog="make demo", description=main.__doc__).parse_args(words)
     check, wanted = os.environ.get("CHECK") == "1", os.environ.get("SAMPLES") != "0"
     try:
-        settings = partners(environment.load(make_secrets=True))
+        found = environment.load(make_secrets=True)
+        readers = demo_keys.renew(found)
+        settings = partners({**found, **readers.settings} if readers else found)
         stage = Stage(
             settings,
             web=f"http://127.0.0.1:{environment.port(settings, 'HANDOFF_WEB_PORT')}",
             sandbox=f"http://127.0.0.1:{environment.port(settings, 'HANDOFF_SANDBOX_PORT')}",
         )
         prepare = functools.partial(services.migrate, settings)
-        with services.running(services.for_demo(settings), settings, prepare=prepare):
+        wanted_services = services.for_demo(settings, passphrase=readers.passphrase if readers else "")
+        with services.running(wanted_services, settings, prepare=prepare):
             since = datetime.now(UTC)
+            people(settings)
             if wanted:
                 play(stage)
             if check:
-                return _report(settle(stage, since, CHECK_SECONDS))
-            print(look_at(stage, settings), flush=True)
+                return _report(settle(stage, since, CHECK_SECONDS), faults(stage, since))
+            print(look_at(stage, settings, readers), flush=True)
             threading.Event().wait()
     except KeyboardInterrupt:
         tell("Stopped.")
-    except (SupervisorError, *environment.FAULTS) as fault:
+    except (SupervisorError, Fault, *environment.FAULTS) as fault:
         print(f"error: {fault}", file=sys.stderr)
         return 1
     return 0
 
 
-def _report(found: Sequence[Account]) -> int:
+def _report(found: Sequence[Account], wrong: Sequence[str]) -> int:
     print("lane received delivered waiting failed")
     for one in found:
         print(one)
-    return 0 if all(one.good for one in found) else 1
+    for fault in wrong:
+        print(fault, file=sys.stderr)
+    return 0 if all(one.good for one in found) and not wrong else 1
 
 
 if __name__ == "__main__":

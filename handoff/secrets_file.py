@@ -49,6 +49,13 @@ def complete(path: Path, known: Mapping[str, str]) -> list[str]:
     return missing
 
 
+def put(path: Path, values: Mapping[str, str]) -> None:
+    """Set these names, in place of what the file says of them."""
+    text = path.read_text() if path.exists() else HEADING
+    kept = [line for line in text.splitlines(keepends=True) if line.partition("=")[0] not in values]
+    _write(path, "".join(kept) + "".join(f"{name}={value}\n" for name, value in values.items()))
+
+
 def _write(path: Path, text: str) -> None:
     """In one step, so that a kill leaves the old file or the new one."""
     draft = path.with_suffix(".draft")

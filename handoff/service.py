@@ -33,6 +33,8 @@ class Service:
     address: str = ""
     start_seconds: float = 90.0
     stop_seconds: float = 10.0
+    #: What it reads from its standard input at every start: a passphrase stands in no environment and no file.
+    told: str = field(default="", repr=False)
 
 
 class Unit:
@@ -55,14 +57,21 @@ class Unit:
                 self.service.command,
                 cwd=self.root,
                 env=self.environment,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if self.service.told else subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
         finally:
             os.close(log)
+        self._tell(self.process)
         self.started = time.time()
+
+    def _tell(self, process: subprocess.Popen[bytes]) -> None:
+        """A line fits into the pipe, so this never waits; one that has ended already shows at the next look."""
+        if process.stdin is not None:
+            with suppress(OSError), process.stdin as line:
+                line.write(self.service.told.encode() + b"\n")
 
     def pid(self) -> int:
         """Its process number; 0 while it is down."""

@@ -56,9 +56,12 @@ def for_up(settings: Mapping[str, str], root: Path = environment.ROOT) -> list[S
     return [*_dagster(settings, root), _web(settings)]
 
 
-def for_demo(settings: Mapping[str, str], root: Path = environment.ROOT) -> list[Service]:
-    """The same, and the partners in miniature."""
-    return [_sandbox(settings), *for_up(settings, root)]
+def for_demo(
+    settings: Mapping[str, str], root: Path = environment.ROOT, *, passphrase: str = ""
+) -> list[Service]:
+    """The same, the partners in miniature, and with the passphrase of its key who opens consultation results."""
+    reading = [_decrypt(settings, passphrase)] if passphrase else []
+    return [_sandbox(settings), *for_up(settings, root), *reading]
 
 
 def migrate(settings: Mapping[str, str], root: Path = environment.ROOT) -> None:
@@ -98,6 +101,22 @@ def _web(settings: Mapping[str, str]) -> Service:
         port=number,
         setting="HANDOFF_WEB_PORT",
         address=f"http://{LOOPBACK}:{number}",
+    )
+
+
+def _decrypt(settings: Mapping[str, str], passphrase: str) -> Service:
+    """The one process that opens results; the passphrase reaches it, and nobody else, by its standard input."""
+    number = environment.port(settings, "HANDOFF_DECRYPT_PORT")
+    return Service(
+        "decrypt",
+        (sys.executable, "-m", "handoff.decrypt"),
+        _without(settings, "HANDOFF_OWNER_URL", "DAGSTER_POSTGRES_URL"),
+        ready=http_answers(number, "/"),
+        answers=http_answers(number, "/"),
+        port=number,
+        setting="HANDOFF_DECRYPT_PORT",
+        address=f"http://{LOOPBACK}:{number}",
+        told=passphrase,
     )
 
 

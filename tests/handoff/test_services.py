@@ -120,6 +120,19 @@ def test_the_doors_get_no_database_but_the_applications(root: Path) -> None:
     assert set(by_name["sandbox"].environment).isdisjoint(environment.DATABASES)
 
 
+def test_results_are_opened_by_a_service_that_alone_is_told_the_passphrase(root: Path) -> None:
+    settings = dict.fromkeys(environment.DATABASES, "postgresql://somewhere/else")
+    found = services.for_demo(settings, root, passphrase="a word of its own")
+    told = {service.name: service.told for service in found}
+    assert told.pop("decrypt") == "a word of its own"
+    assert not any(told.values())
+    reader = found[-1]
+    assert set(reader.environment) & set(environment.DATABASES) == {"HANDOFF_DATABASE_URL"}
+    assert all("a word of its own" not in " ".join(service.command) for service in found)
+    assert all("a word of its own" not in service.environment.values() for service in found)
+    assert "a word of its own" not in repr(reader)
+
+
 def test_web_interface_and_daemon_ask_one_code_server_on_a_socket_any_path_can_name(root: Path) -> None:
     settings = dict.fromkeys(environment.DATABASES, "postgresql://somewhere/else")
     code_server, webserver, daemon, _ = services.for_up(settings, root)

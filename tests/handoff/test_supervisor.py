@@ -104,6 +104,22 @@ def test_a_killed_service_is_back_within_seconds_and_the_others_are_left_alone(t
         assert supervisor.pid("second") == bystander
 
 
+def test_a_service_is_told_its_passphrase_again_whenever_it_is_started(tmp_path: Path) -> None:
+    heard = tmp_path / "heard"
+    words = f"import sys; open({str(heard)!r}, 'a').write(sys.stdin.readline())\n{SERVER}"
+    port = free_port()
+    service = Service(
+        "reader",
+        (sys.executable, "-c", words, str(port)),
+        ENVIRONMENT,
+        ready=tcp_open(port),
+        told="a word of its own",
+    )
+    with supervised(tmp_path, tmp_path, [service], say=silent) as supervisor:
+        os.kill(supervisor.pid("reader"), signal.SIGKILL)
+        assert until(lambda: heard.read_text() == "a word of its own\n" * 2, seconds=5)
+
+
 def test_a_service_that_ends_at_once_is_named_with_its_last_words(tmp_path: Path) -> None:
     words = (sys.executable, "-c", "raise SystemExit('no such table')")
     service = Service("web", words, ENVIRONMENT, ready=lambda _: False)
