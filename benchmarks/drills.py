@@ -12,7 +12,15 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import drills_canary, drills_days, drills_elation, drills_faults, drills_hcoint, drills_kills
+from benchmarks import (
+    drills_bulk,
+    drills_canary,
+    drills_days,
+    drills_elation,
+    drills_faults,
+    drills_hcoint,
+    drills_kills,
+)
 
 DRILLS: dict[str, Callable[[], dict[str, Any]]] = {
     "faults": drills_faults.everything_at_once,
@@ -21,6 +29,7 @@ DRILLS: dict[str, Callable[[], dict[str, Any]]] = {
     "deploy": drills_kills.a_changed_mapping,
     "days": drills_days.an_outage_longer_than_the_plan,
     "uploads": drills_hcoint.uploads_beside_orders,
+    "bulk": drills_bulk.the_largest_file,
     "canary": drills_canary.nothing_of_a_patient,
     "elation_storm": drills_elation.in_order_once_and_whole,
     "elation_away": drills_elation.an_hour_away,

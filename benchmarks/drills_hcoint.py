@@ -8,47 +8,34 @@ import contextlib
 import io
 import json
 import os
-import re
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
 from pypdf import PdfWriter
 
-from benchmarks.drills_stack import check, wait
-from handoff import postgres
-from handoff.ports import free_port
-from resources import passwords
-from resources.store import staff
-from resources.store.connect import connect
-from resources.store.migrate import migrate
-from resources.store.operators import Who
-from resources.store.seal import new_key
+from benchmarks.drills_stack import check
+from benchmarks.web_alone import REDOX_TOKEN, peak, signed_in, token, web_alone
 
 UPLOADS, WINDOWS, BYTES = 500, 8, 1_000_000
 ORDERS_A_SECOND = 50
 P99_SECONDS, MOST_MEMORY = 0.100, 400_000_000
-PASSWORD = "a quiet night to you"
-TOKEN = "s3cret"
 SOURCE = "7ce6f387-c33c-417d-8682-81e83628cbd9"
 
 
 def uploads_beside_orders() -> dict[str, Any]:
     """No error, the p99 of an order's answer under 100 ms, the web service's memory under 400 MB."""
-    with _web() as (address, process, rows):
+    with web_alone() as web:
+        address = web.address
         places = [_placed(address, f"u-{number}") for number in range(WINDOWS)]
         check(all(status == 200 for status, _ in places), "the first orders were not taken")
-        orders = [row[0] for row in rows("SELECT id FROM hcoint_order ORDER BY id")]
-        people = [_signed_in(address) for _ in range(WINDOWS)]
+        orders = [row[0] for row in web.rows("SELECT id FROM hcoint_order ORDER BY id")]
+        people = [signed_in(address, "clinician") for _ in range(WINDOWS)]
         feed = _Feed(address)
         began = time.monotonic()
         with feed.running(), ThreadPoolExecutor(WINDOWS) as windows:
@@ -56,8 +43,8 @@ def uploads_beside_orders() -> dict[str, Any]:
             answers = windows.map(_window, people, orders, shares)
             errors = [one for some in answers for one in some]
         seconds = time.monotonic() - began
-        memory = _peak(process.pid)
-        kept = rows("SELECT count(*) FROM hcoint_event WHERE what = 'note_attached'")[0][0]
+        memory = peak(web.pid)
+        kept = web.rows("SELECT count(*) FROM hcoint_event WHERE what = 'note_attached'")[0][0]
     check(not errors, f"{len(errors)} uploads were not taken, the first with {errors[:1]}")
     check(kept == UPLOADS, f"{kept} uploads were kept")
     check(not feed.errors, f"{len(feed.errors)} orders were not taken, the first with {feed.errors[:1]}")
@@ -74,63 +61,6 @@ def uploads_beside_orders() -> dict[str, Any]:
     }
     check(p99 < P99_SECONDS and memory < MOST_MEMORY, f"too slow or too large: {said}")
     return said
-
-
-@contextlib.contextmanager
-def _web() -> Iterator[tuple[str, "subprocess.Popen[bytes]", Callable[[str], list[Any]]]]:
-    with tempfile.TemporaryDirectory(prefix="handoff-drill-") as folder:
-        state, port = Path(folder), free_port()
-        cluster = postgres.ensure(state, port=free_port())
-        try:
-            migrate(cluster.owner_url)
-            with connect(cluster.owner_url) as owner:
-                kept = passwords.hashed(PASSWORD)
-                staff.add(owner, "clinician", staff.Role.CLINICIAN, kept, Who("drill", "a drill"))
-            settings = {
-                "HANDOFF_DATABASE_URL": cluster.app_url,
-                "HANDOFF_KEYS": new_key("k1"),
-                "HANDOFF_INDEX_KEYS": new_key("i1"),
-                "HANDOFF_WEB_PORT": str(port),
-                "HANDOFF_DAGSTER_URL": "http://127.0.0.1:9",
-                "REDOX_VERIFICATION_TOKENS": TOKEN,
-            }
-            with _process(settings, state / "web.log") as process:
-                address = f"http://127.0.0.1:{port}"
-                wait(
-                    lambda: httpx.get(f"{address}/health", trust_env=False).status_code == 200,
-                    60,
-                    "no web service",
-                )
-
-                def rows(query: str) -> list[Any]:
-                    with connect(cluster.app_url) as db:
-                        return db.execute(query).fetchall()
-
-                yield address, process, rows
-        finally:
-            postgres.stop(state)
-
-
-@contextlib.contextmanager
-def _process(settings: Mapping[str, str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    environment = {**os.environ, **settings}
-    with log.open("wb") as said:
-        process = subprocess.Popen([sys.executable, "-m", "web"], env=environment, stderr=said)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _peak(pid: int) -> int:
-    """The most memory the process has had."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    return int(found[1]) * 1024 if found else 0
 
 
 # -- orders --------------------------------------------------------------------------------------------------------
@@ -155,7 +85,7 @@ def _order(number: str) -> bytes:
 def _placed(address: str, number: str, http: httpx.Client | None = None) -> tuple[int, float]:
     began = time.perf_counter()
     post = http.post if http else httpx.post
-    headers = {"verification-token": TOKEN}
+    headers = {"verification-token": REDOX_TOKEN}
     answer = post(f"{address}/intake/redox", content=_order(number), headers=headers)
     return answer.status_code, time.perf_counter() - began
 
@@ -201,32 +131,17 @@ class _Feed:
 # -- uploads -------------------------------------------------------------------------------------------------------
 
 
-def _signed_in(address: str) -> httpx.Client:
-    """One person's window. One after the other: the door of the pages counts tries."""
-    http = httpx.Client(base_url=address, trust_env=False, timeout=60)
-    token = _token(http, "/sign-in")
-    answer = http.post("/sign-in", data={"csrf": token, "name": "clinician", "password": PASSWORD})
-    check(answer.status_code == 303, f"the sign-in was answered {answer.status_code}")
-    return http
-
-
 def _window(http: httpx.Client, order: int, share: int) -> list[int]:
     """One person's uploads, one after the other; the answers that were no good."""
     wrong = []
     with contextlib.closing(http):
-        token = _token(http, f"/orders/{order}")
+        proof = token(http, f"/orders/{order}")
         for number in range(share):
             files = {"note": ("note.pdf", _pdf(f"{order}-{number}"), "application/pdf")}
-            answer = http.post(f"/orders/{order}/note", data={"csrf": token}, files=files)
+            answer = http.post(f"/orders/{order}/note", data={"csrf": proof}, files=files)
             if answer.status_code != 303:
                 wrong.append(answer.status_code)
     return wrong
-
-
-def _token(http: httpx.Client, path: str) -> str:
-    found = re.search(r'name="csrf" value="([^"]+)"', http.get(path).text)
-    check(found, f"{path} has no form")
-    return found[1] if found else ""
 
 
 def _pdf(mark: str) -> bytes:

@@ -1,21 +1,23 @@
 """Results from people: a CSV file of any number of rows, judged whole, stored row by row.
 
 ``Uploading`` takes a file, whoever brings it; the door (``POST /intake/reportstream/bulk``, a session or a bearer)
-answers a machine, the pages answer a person. What a file is found to be is said to whoever sent it and kept
-nowhere: it repeats what stood in cells.
+answers a machine, the pages answer a person. The file is read twice as a stream, to judge it and to store it, and
+never held. What it is found to be is said to whoever sent it and kept nowhere: it repeats what stood in cells.
 """
 
+import asyncio
 import base64
 import csv
 import io
 import itertools
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from hashlib import sha256
 
 from starlette.concurrency import run_in_threadpool
 
+from assets import code_tables
 from assets.reportstream import bulk, bulk_row, bulk_template
 from assets.reportstream.bulk_findings import Checked, Problem, ranges
 from assets.reportstream.bulk_row import BulkRow
@@ -23,19 +25,25 @@ from assets.reportstream.destinations import destinations, queues
 from assets.reportstream.devices import known_devices
 from assets.reportstream.encoding import BULK_ROW
 from assets.reportstream.identity import derived_id
+from assets.reportstream.tables.loadable import TABLES
 from resources.settings import Settings
 from resources.store import uploads
+from resources.store.code_tables import in_force
 from resources.store.connect import Borrowed
-from resources.store.intake import Incoming, Prior, Verdict
+from resources.store.intake import Busy, Incoming, Prior, Verdict
 from resources.store.lanes import NUMBERS
 from resources.store.seal import Sealer
 from resources.store.uploads import Uploaded
 from web.intake import Surroundings
+from web.spool import Spool
 
 LANE = "reportstream"
 
 #: Rows stored in one statement.
 TOGETHER = 500
+
+#: A long file gives way while more waits to be stored than we hold, so often and so many seconds each time.
+TRIES, PAUSE_SECONDS = 40, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,53 +63,72 @@ class Uploading:
         self._added = queues(len(destinations(settings)))
         self._meter = around.figures.meter(LANE)
 
-    async def take(self, data: bytes, who: str) -> Checked | Taken:
+    async def take(self, file: Spool, who: str) -> Checked | Taken:
         """Judge the file; if nothing is wrong with it, store its rows.
 
         Raises ``Busy`` and ``StoreAway``: the same file may then come again, and what is stored is passed over.
         """
         sealer = Sealer(self._settings.keys)
-        digest = sealer.digest(data)
-        checked = await run_in_threadpool(_checked, data, datetime.now(UTC).date())
+        checked = await run_in_threadpool(self._checked, file, datetime.now(UTC).date())
         if checked.problems:
             return checked
-        known = await run_in_threadpool(self._known, digest)
-        if known is not None and known.whole:
-            return Taken(checked, known, again=True)
-        return Taken(checked, await self._store_rows(data, digest, checked.rows, who, sealer), again=False)
-
-    def _known(self, digest: int) -> Uploaded | None:
-        with self._store() as db:
-            return uploads.known(db, digest)
-
-    async def _store_rows(self, data: bytes, digest: int, rows: int, who: str, sealer: Sealer) -> Uploaded:
-        report_id = derived_id("upload", sha256(data).hexdigest())
+        report_id = derived_id("upload", file.sha256)
+        upload = await run_in_threadpool(self._known, report_id)
+        if upload is not None and upload.whole:
+            return Taken(checked, upload, again=True)
         reference = sealer.blind("upload", LANE, report_id)
+        digest = sealer.digest(file.sha256.encode())
+        await run_in_threadpool(self._begin, report_id, digest, reference, who, checked.rows)
+        verdicts = await self._store_rows(file, report_id, reference, sealer)
+        return Taken(checked, await run_in_threadpool(self._end, report_id, verdicts), again=False)
 
-        def begin() -> None:
-            with self._store() as db:
-                uploads.begin(db, report_id=report_id, digest=digest, reference=reference, who=who, rows=rows)
+    def _checked(self, file: Spool, today: date) -> Checked:
+        with self._store() as db:  # what an installation has loaded judges here as it maps in a run
+            code_tables.use(TABLES, in_force(db, LANE))
+        return _checked(file, today)
 
-        def end(duplicates: int, conflicts: int) -> Uploaded:
-            with self._store() as db:
-                uploads.end(db, report_id, duplicates=duplicates, conflicts=conflicts)
-                done = uploads.one(db, report_id)
-            assert done is not None  # noqa: S101 - begun above
-            return done
+    def _known(self, report_id: str) -> Uploaded | None:
+        with self._store() as db:
+            return uploads.one(db, report_id)
 
-        await run_in_threadpool(begin)
-        found: list[Verdict] = []
-        making = self._incoming(data, reference, sealer)
-        while some := await run_in_threadpool(lambda: list(itertools.islice(making, TOGETHER))):
-            verdicts = await self._around.intake.put(some)
-            self._meter.stored(verdicts)
-            found += verdicts
-        self._around.arrived(LANE)
-        return await run_in_threadpool(end, found.count(Verdict.DUPLICATE), found.count(Verdict.CONFLICT))
+    def _begin(self, report_id: str, digest: int, reference: int, who: str, rows: int) -> None:
+        with self._store() as db:
+            uploads.begin(db, report_id=report_id, digest=digest, reference=reference, who=who, rows=rows)
 
-    def _incoming(self, data: bytes, reference: int, sealer: Sealer) -> Iterator[Incoming]:
-        for _, row in bulk.rows(io.BytesIO(data)):
-            yield arrival(row, reference, sealer, self._added)
+    def _end(self, report_id: str, verdicts: Counter[Verdict]) -> Uploaded:
+        with self._store() as db:
+            return uploads.end(
+                db,
+                report_id,
+                duplicates=verdicts[Verdict.DUPLICATE],
+                conflicts=verdicts[Verdict.CONFLICT],
+            )
+
+    async def _store_rows(
+        self, file: Spool, report_id: str, reference: int, sealer: Sealer
+    ) -> Counter[Verdict]:
+        found: Counter[Verdict] = Counter()
+        with file.open() as opened:
+            making = (arrival(row, reference, sealer, self._added) for _, row in bulk.rows(opened))
+            while some := await run_in_threadpool(lambda: list(itertools.islice(making, TOGETHER))):
+                verdicts = await self._put(some)
+                self._meter.stored(verdicts)
+                found.update(verdicts)
+                await run_in_threadpool(self._so_far, report_id, found.total())
+                self._around.arrived(LANE)
+        return found
+
+    async def _put(self, rows: Sequence[Incoming]) -> Sequence[Verdict]:
+        for _ in range(TRIES - 1):
+            try:
+                return await self._around.intake.put(rows)
+            except Busy:
+                await asyncio.sleep(PAUSE_SECONDS)
+        return await self._around.intake.put(rows)
+
+    def _so_far(self, report_id: str, stored: int) -> None:
+        with self._store() as db:
+            uploads.stored(db, report_id, stored)
 
 
 def arrival(row: BulkRow, reference: int, sealer: Sealer, added: tuple[int, ...] = (0,)) -> Incoming:
@@ -124,8 +151,9 @@ def arrival(row: BulkRow, reference: int, sealer: Sealer, added: tuple[int, ...]
     )
 
 
-def _checked(data: bytes, today: date) -> Checked:
-    return bulk.check(io.BytesIO(data), devices=known_devices(), today=today)
+def _checked(file: Spool, today: date) -> Checked:
+    with file.open() as opened:
+        return bulk.check(opened, devices=known_devices(), today=today)
 
 
 # -- how problems are shown ----------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ The sender's proof is a bearer token, or a session with its token in the header 
 """
 
 import logging
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import msgspec
 from starlette.concurrency import run_in_threadpool
@@ -17,7 +17,7 @@ from resources.settings import Settings
 from resources.store.connect import Away
 from resources.store.intake import Busy, StoreAway
 from web.answers import Answer, Refusal, answer, problem
-from web.bulk import Uploading
+from web.bulk import Taken, Uploading
 from web.bulk_pages import UPLOADERS
 from web.intake import AWAY, BUSY, POST_ONLY, UNKNOWN
 from web.logs import place_of
@@ -71,21 +71,11 @@ class BulkDoor:
         who = await self._who(request)
         if closed := self._opening.closed:
             raise Refusal(closed)
-        form = await self._reading.read(request, MOST_BYTES, lambda token: None)
-        if (file := form.uploads.get("file")) is None:
-            raise Refusal(_NO_FILE)
-        taken = await self._uploading.take(file.data, who)
-        if isinstance(taken, Checked):
-            errors = [one.as_error() for one in taken.problems]
-            return answer(422, msgspec.json.encode({"errors": errors, "warnings": list(taken.warnings)}))
-        told = {
-            "report_id": taken.upload.report_id,
-            "rows": taken.upload.rows,
-            "duplicates": taken.upload.rows if taken.again else taken.upload.repeats,
-            "conflicts": taken.upload.conflicts,
-            "warnings": list(taken.checked.warnings),
-        }
-        return answer(200, msgspec.json.encode(told))
+        form = await self._reading.read(request, MOST_BYTES, lambda token: None, spool=True)
+        with closing(form):
+            if (file := form.spooled.get("file")) is None:
+                raise Refusal(_NO_FILE)
+            return _told(await self._uploading.take(file, who))
 
     async def _who(self, request: Request) -> str:
         if self._secrets.bearer(request.headers.get("authorization", "").encode("latin-1")):
@@ -96,3 +86,17 @@ class BulkDoor:
         if visit.person.role not in UPLOADERS or not self._site.proven(request, visit):
             raise Refusal(_NOT_YOURS)
         return visit.person.name
+
+
+def _told(taken: Checked | Taken) -> Answer:
+    if isinstance(taken, Checked):
+        errors = [one.as_error() for one in taken.problems]
+        return answer(422, msgspec.json.encode({"errors": errors, "warnings": list(taken.warnings)}))
+    told = {
+        "report_id": taken.upload.report_id,
+        "rows": taken.upload.rows,
+        "duplicates": taken.upload.rows if taken.again else taken.upload.repeats,
+        "conflicts": taken.upload.conflicts,
+        "warnings": list(taken.checked.warnings),
+    }
+    return answer(200, msgspec.json.encode(told))

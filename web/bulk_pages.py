@@ -64,13 +64,13 @@ def _form(request: PageRequest, checked: Checked | None = None, status: int = 20
 def upload(uploading: Uploading) -> Page:
     """Takes the file."""
 
-    @page("/results", roles=UPLOADERS, method="POST", title="Upload results", upload=MOST_BYTES)
+    @page("/results", roles=UPLOADERS, method="POST", title="Upload results", upload=MOST_BYTES, spool=True)
     async def uploaded(request: PageRequest) -> Response:
-        file = request.uploads.get("file")
+        file = request.spooled.get("file")
         if file is None:
             raise Problem(400, "Please choose a file.", "Go back, choose the CSV file, and send it again.")
         try:
-            taken = await uploading.take(file.data, request.person.name)
+            taken = await uploading.take(file, request.person.name)
         except (Busy, StoreAway):
             raise _BUSY from None
         if isinstance(taken, Checked):

@@ -17,6 +17,9 @@ MOST_COLUMNS: Final = 2_000
 #: A file this wrong is of another kind; reading on would fill memory and help nobody.
 MOST_PROBLEMS: Final = 100_000
 
+#: Of a longer value its beginning is repeated; a file of nothing but such would fill memory with its mistakes.
+_REPEATED: Final = 200
+
 ErrorType = Literal["MISSING_HEADER", "MISSING_DATA", "INVALID_DATA", "UNAVAILABLE_DISEASE"]
 
 EMPTY_FILE: Final = "File is missing headers and other required data"
@@ -104,6 +107,8 @@ class Findings:
 
     def wrong(self, value: str, line: int, header: str) -> None:
         column = bulk_rules.BY_NAME[header]
+        if len(value) > _REPEATED:
+            value = f"{value[:_REPEATED]}…"
         message = f"{value} is not an acceptable value for the {header} column."
         self.add(message, line, header, column.required, "INVALID_DATA")
 

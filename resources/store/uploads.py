@@ -11,12 +11,16 @@ from resources.store.values import State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Uploaded:
-    """A file that was taken. ``repeats`` rows had come before, ``conflicts`` with other content."""
+    """A file that was taken.
+
+    ``stored`` rows of it have been gone through so far; ``repeats`` had come before, ``conflicts`` with other content.
+    """
 
     report_id: str
     at: datetime
     who: str
     rows: int
+    stored: int
     repeats: int
     conflicts: int
     whole: bool
@@ -32,32 +36,32 @@ class Travelled:
     failed: int
 
 
-_KNOWN = (
-    "SELECT report_id, at, who, rows, duplicates, conflicts, done_at IS NOT NULL FROM reportstream_upload"
-)
-
-
-def known(db: Connection, digest: int) -> Uploaded | None:
-    """The upload this file is a repeat of."""
-    row: Any = db.execute(f"{_KNOWN} WHERE digest = %s", [digest]).fetchone()
-    return _uploaded(row) if row else None
+_COLUMNS = "report_id, at, who, rows, stored, duplicates, conflicts, done_at IS NOT NULL"
+_KNOWN = f"SELECT {_COLUMNS} FROM reportstream_upload"
 
 
 def begin(db: Connection, *, report_id: str, digest: int, reference: int, who: str, rows: int) -> None:
     """A file was found right and its rows are about to be stored; one that broke off may begin again."""
     db.execute(
         "INSERT INTO reportstream_upload (report_id, digest, reference, who, rows) VALUES (%s, %s, %s, %s, %s)"
-        " ON CONFLICT DO NOTHING",
+        " ON CONFLICT (report_id) DO UPDATE SET stored = 0",
         [report_id, digest, reference, who, rows],
     )
 
 
-def end(db: Connection, report_id: str, *, duplicates: int, conflicts: int) -> None:
+def stored(db: Connection, report_id: str, rows: int) -> None:
+    """So many rows have been gone through."""
+    db.execute("UPDATE reportstream_upload SET stored = %s WHERE report_id = %s", [rows, report_id])
+
+
+def end(db: Connection, report_id: str, *, duplicates: int, conflicts: int) -> Uploaded:
     """All rows are stored."""
-    db.execute(
-        "UPDATE reportstream_upload SET duplicates = %s, conflicts = %s, done_at = now() WHERE report_id = %s",
+    row: Any = db.execute(
+        "UPDATE reportstream_upload SET duplicates = %s, conflicts = %s, stored = rows, done_at = now()"
+        f" WHERE report_id = %s RETURNING {_COLUMNS}",
         [duplicates, conflicts, report_id],
-    )
+    ).fetchone()
+    return _uploaded(row)
 
 
 def newest(db: Connection, who: str | None, most: int) -> Sequence[Uploaded]:
@@ -98,7 +102,14 @@ def travelled(db: Connection, report_id: str) -> Travelled:
 
 
 def _uploaded(row: Any) -> Uploaded:
-    report_id, at, who, rows, repeats, conflicts, whole = row
+    report_id, at, who, rows, stored, repeats, conflicts, whole = row
     return Uploaded(
-        report_id=report_id, at=at, who=who, rows=rows, repeats=repeats, conflicts=conflicts, whole=whole
+        report_id=report_id,
+        at=at,
+        who=who,
+        rows=rows,
+        stored=stored,
+        repeats=repeats,
+        conflicts=conflicts,
+        whole=whole,
     )

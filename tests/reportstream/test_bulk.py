@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -340,6 +341,12 @@ def test_a_file_that_is_wrong_everywhere_is_not_read_to_its_end() -> None:
     assert found.problems[-1].message == bulk_findings.STOPPED
 
 
+def test_of_a_very_long_value_its_beginning_is_repeated() -> None:
+    [(message, lines)] = told(upload({"patient_state": "x" * 100_000}))
+    assert message == f"{'x' * 200}… is not an acceptable value for the patient_state column."
+    assert lines == [2]
+
+
 def test_a_log_is_told_columns_and_numbers_and_no_value() -> None:
     found = judged(upload({"patient_dob": "secret"}, {"patient_dob": "private"}, {"patient_city": ""}))
     assert found.counted() == {"patient_dob: INVALID_DATA": 2, "patient_city: MISSING_DATA": 1}
@@ -393,6 +400,17 @@ def test_a_large_file_is_judged_in_little_memory() -> None:
         tracemalloc.stop()
     assert found.rows == size // len(row)
     assert peak < 2_000_000
+
+
+def test_four_thousand_rows_are_judged_in_well_under_three_seconds() -> None:
+    changes = [
+        {"accession_number": f"2021-{number}", "patient_last_name": f"Doe{number}"} for number in range(4_000)
+    ]
+    file = upload(*changes)
+    began = time.process_time()
+    found = judged(file)
+    assert time.process_time() - began < 3
+    assert (found.rows, found.problems) == (4_000, [])
 
 
 def samples() -> list[str]:

@@ -109,6 +109,44 @@ def test_a_file_that_broke_off_is_taken_up_where_it_stopped(client: httpx.Client
     assert database.one("SELECT done_at IS NOT NULL FROM reportstream_upload") is True
 
 
+def test_how_far_the_rows_of_a_file_are_stored_is_shown(
+    clinician: Browser, database: Database, client: httpx.Client
+) -> None:
+    put(client, GOOD.read_bytes())
+    with connect(database.cluster.owner_url, "test") as db:
+        db.execute("UPDATE reportstream_upload SET done_at = NULL, stored = 1, who = 'clinician'")
+    rows = len(GOOD.read_text().splitlines()) - 1
+    page = clinician.get("/results").text
+    assert f"1 of {rows} stored" in page
+    assert f'<progress max="{rows}" value="1"' in page
+    put(client, GOOD.read_bytes())
+    assert database.one("SELECT stored FROM reportstream_upload") == rows
+    assert "<progress" not in clinician.get("/results").text
+
+
+def test_a_long_file_is_stored_and_sent_in_batches_of_five_hundred(
+    client: httpx.Client, database: Database
+) -> None:
+    header, row, *_ = GOOD.read_bytes().splitlines()
+    [cells] = csv.DictReader(io.StringIO(b"\n".join([header, row]).decode()))
+    number = cells["accession_number"].encode()
+    assert row.count(number) == 1
+    rows = [row.replace(number, b"long-%d" % each) for each in range(1_201)]
+    assert put(client, b"\n".join([header, *rows])).json()["rows"] == 1_201
+    with lane(database) as one:
+        one.run()
+        sent = [len(list(csv.DictReader(io.StringIO(body)))) for body in one.bodies("reportstream")]
+    assert sum(sent) == 1_201
+    assert max(sent) == 500
+
+
+def test_a_script_of_ours_is_told_where_to_go_on(clinician: Browser) -> None:
+    files = {"file": ("results.csv", GOOD.read_bytes(), "text/csv")}
+    answer = upload(clinician, files, **{"x-handoff-script": "1"})
+    assert (answer.status_code, answer.content) == (201, b"")
+    assert "Success: File Accepted" in clinician.get(answer.headers["location"]).text
+
+
 @pytest.mark.parametrize("token", [None, "wrong"])
 def test_a_file_needs_a_token_or_a_session(client: httpx.Client, token: str | None) -> None:
     assert put(client, GOOD.read_bytes(), token).status_code == 401
@@ -213,6 +251,6 @@ def test_the_template_and_the_guide_name_every_column(clinician: Browser) -> Non
     assert all(column.name in guide for column in bulk_rules.COLUMNS)
 
 
-def upload(browser: Browser, files: dict[str, tuple[str, bytes, str]]) -> httpx.Response:
+def upload(browser: Browser, files: dict[str, tuple[str, bytes, str]], **headers: str) -> httpx.Response:
     data = {"csrf": browser.token("/results")}
-    return browser._ask("POST", "/results", data=data, files=files)
+    return browser._ask("POST", "/results", data=data, files=files, headers=headers)

@@ -39,9 +39,11 @@ from sending twice where there is JavaScript; the store must keep it without.
 
 **Files.** ``@page(..., method="POST", upload=30_000_000)`` takes ``multipart/form-data`` into memory, never onto a
 disk: ``request.uploads["note"]`` has ``name`` (as the sender's machine calls it: never a path of ours), ``kind`` and
-``data``. ``{{ csrf() }}`` must stand before the file input: a form without its token is refused before the file is
-read. A larger one is a 413 that says how much is allowed. A ``<form data-progress>`` shows a progress bar where there
-is JavaScript. ``download(request, data, name=..., kind=...)`` hands a file out as an attachment.
+``data``. With ``spool=True`` the file is ``request.spooled["note"]`` instead, sealed while it is here and read as a
+stream (``web.spool``). ``{{ csrf() }}`` must stand before the file input: a form without its token is refused before
+the file is read. A larger one is a 413 that says how much is allowed. A ``<form data-progress>`` shows a progress bar
+where there is JavaScript; ``data-progress="..."`` says what happens once the file has been sent.
+``download(request, data, name=..., kind=...)`` hands a file out as an attachment.
 
 **Looks at patient data.** ``log_access(request, what, subject, reason)`` commits before it returns; call it before the
 data is read. ``subject`` is a blind index (``house.sealer.blind("patient", lane, id)``) or the id of a message.

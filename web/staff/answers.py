@@ -36,10 +36,16 @@ def render(
     return Response(request.site.html(request, template, values), status, headers, "text/html")
 
 
+#: Sent by a page's script: it goes on by itself. Were it redirected, it would use up what the next page is to say.
+BY_SCRIPT = "x-handoff-script"
+
+
 def redirect(request: "PageRequest", path: str) -> Response:
-    """Go on to another page of ours, by GET."""
+    """Go on to another page of ours, by GET; a script of ours is told where."""
     if not path.startswith("/") or path.startswith("//") or "\\" in path:
         raise ValueError("redirects lead to pages of ours only")
+    if BY_SCRIPT in request.headers:
+        return Response(status_code=201, headers={"location": path})
     return RedirectResponse(path, 303)
 
 

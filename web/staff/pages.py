@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from resources.store.connect import Away
 from resources.store.operators import NotPossible
 from web.logs import place_of
+from web.spool import Spool
 from web.staff import sessions
 from web.staff.answers import Problem, render
 from web.staff.hours import Hours
@@ -86,6 +87,11 @@ class PageRequest(Request):
         """The files of the form."""
         return self.form_read.uploads
 
+    @property
+    def spooled(self) -> Mapping[str, Spool]:
+        """The files of the form, where the page has them spooled."""
+        return self.form_read.spooled
+
     def field(self, name: str, what: str, *, most: int = 300) -> str:
         """A field that must be filled in; ``what`` names it in the sentence that says so."""
         value = self.fields.get(name, "")
@@ -110,6 +116,7 @@ class Page:
     title: str = ""
     nav: str = ""
     upload: int = 0
+    spool: bool = False
 
     async def answer(self, site: Around, request: Request) -> Response:
         """What the page says to this request."""
@@ -129,6 +136,8 @@ class Page:
         except Exception as error:  # its text may quote a patient's data
             log.error("%s %s went wrong (%s)", self.method, self.path, place_of(error))
             return await run_in_threadpool(problem_page, asked, OUR_FAULT)
+        finally:
+            asked.form_read.close()
 
     async def _guarded(self, request: PageRequest) -> Response:
         touch = LIVE not in request.headers and request.method == "GET"
@@ -154,7 +163,7 @@ class Page:
         if not sessions.same_origin(request):
             raise NOT_OURS
         if self.upload:
-            return await request.site.uploads.read(request, self.upload, check)
+            return await request.site.uploads.read(request, self.upload, check, spool=self.spool)
         form = await _plain_form(request)
         check(form.fields.get("csrf", ""))
         return form
@@ -168,6 +177,7 @@ def page(
     title: str = "",
     nav: str = "",
     upload: int = 0,
+    spool: bool = False,
 ) -> Callable[[PageFunction], Page]:
     """Make a function a page that only these roles open."""
     allowed = frozenset(roles)
@@ -177,7 +187,7 @@ def page(
         raise ValueError(f"{path}: files come by POST")
 
     def made(function: PageFunction) -> Page:
-        return Page(path, function, allowed, method, title, nav, upload)
+        return Page(path, function, allowed, method, title, nav, upload, spool)
 
     return made
 

@@ -1,4 +1,4 @@
-"""Files people send, read into memory: what is not sealed yet touches no disk.
+"""Files people send, read into memory or into a spool: what is not sealed yet touches no disk.
 
 The form's token stands before the file and is judged there, so a form that is not ours costs no memory.
 """
@@ -11,6 +11,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
+from web.spool import Spool
 from web.staff.answers import Problem
 
 #: Fields and headers beside the files of one form.
@@ -39,6 +40,12 @@ class Form:
 
     fields: dict[str, str] = field(default_factory=dict)
     uploads: dict[str, Upload] = field(default_factory=dict)
+    spooled: dict[str, Spool] = field(default_factory=dict)
+
+    def close(self) -> None:
+        """Give back what its files hold."""
+        for spool in self.spooled.values():
+            spool.close()
 
 
 @dataclass(slots=True)
@@ -47,6 +54,7 @@ class _Part:
     name: str = ""
     file: str | None = None
     data: bytearray = field(default_factory=bytearray)
+    spool: Spool | None = None
 
 
 def too_large(most: int) -> Problem:
@@ -58,12 +66,20 @@ def too_large(most: int) -> Problem:
     )
 
 
-class Reader:
-    """Takes one form apart as it comes."""
+#: Said when the disk takes no more.
+NO_ROOM = Problem(
+    503, "There is no room for the file just now.", "Nothing of it was kept. Send it again in a few minutes."
+)
 
-    def __init__(self, boundary: bytes, most: int, check: Callable[[str], None]) -> None:
+
+class Reader:
+    """Takes one form apart as it comes; with ``spool`` its files go there and not into memory."""
+
+    def __init__(
+        self, boundary: bytes, most: int, check: Callable[[str], None], *, spool: bool = False
+    ) -> None:
         self.form = Form()
-        self._most, self._check = most, check
+        self._most, self._check, self._spool = most, check, spool
         self._checked = False
         self._part = _Part()
         self._header = (b"", b"")
@@ -134,17 +150,33 @@ class Reader:
         if b"filename" in options:
             self._prove()
             self._part.file = options[b"filename"].decode("utf-8", "replace")[:255]
+            if self._spool:
+                # Of two files of one name the later counts; the form knows it from here on, to give it back.
+                self._part.spool = Spool()
+                if before := self.form.spooled.get(self._part.name):
+                    before.close()
+                self.form.spooled[self._part.name] = self._part.spool
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         part = self._part
-        if len(part.data) + end - start > (OVERHEAD if part.file is None else self._most):
+        held = part.spool.size if part.spool else len(part.data)
+        if held + end - start > (OVERHEAD if part.file is None else self._most):
             raise too_large(self._most)
-        part.data += data[start:end]
+        if part.spool is None:
+            part.data += data[start:end]
+            return
+        try:
+            part.spool.write(data[start:end])
+        except OSError:
+            raise NO_ROOM from None
 
     def _end(self) -> None:
         part, self._part = self._part, _Part()
         if part.file is None:
             self.form.fields.setdefault(part.name, part.data.decode("utf-8", "replace").strip())
+        elif part.spool is not None:
+            if not part.file and not part.spool.size:  # a form whose file was not chosen
+                self.form.spooled.pop(part.name).close()
         elif part.file or part.data:
             kind = part.headers.get("content-type", "application/octet-stream")
             self.form.uploads.setdefault(part.name, Upload(part.file, kind, bytes(part.data)))
@@ -156,8 +188,10 @@ class Uploads:
     def __init__(self) -> None:
         self._large = asyncio.Semaphore(LARGE_TOGETHER)
 
-    async def read(self, request: Request, most: int, check: Callable[[str], None]) -> Form:
-        """The form; ``check`` judges its token and raises."""
+    async def read(
+        self, request: Request, most: int, check: Callable[[str], None], *, spool: bool = False
+    ) -> Form:
+        """The form; ``check`` judges its token and raises. Whoever gets it closes it."""
         kind, options = parse_options_header(request.headers.get("content-type", ""))
         boundary = options.get(b"boundary", b"")
         if kind != b"multipart/form-data" or not boundary:
@@ -166,7 +200,7 @@ class Uploads:
         length = int(said) if said.isdecimal() else 0
         if length > most + OVERHEAD:
             raise too_large(most)
-        reader = Reader(boundary, most, check)
+        reader = Reader(boundary, most, check, spool=spool)
         try:
             async with asyncio.timeout(READ_SECONDS):
                 if 0 < length <= LARGE:
@@ -174,7 +208,11 @@ class Uploads:
                 async with self._large:
                     return await _fill(request, reader, most)
         except TimeoutError:
+            reader.form.close()
             raise Problem(408, "The file took too long to arrive.", "Nothing of it was kept.") from None
+        except BaseException:
+            reader.form.close()
+            raise
 
 
 async def _fill(request: Request, reader: Reader, most: int) -> Form:

@@ -30,12 +30,17 @@ async function refresh(parts) {
     if (fresh && !inUse(part) && fresh.innerHTML !== part.innerHTML) part.replaceChildren(...fresh.childNodes);
   }
 }
-const live = [...document.querySelectorAll("[data-live][id]")];
-if (live.length) {
-  const pause = Math.max(2, Math.min(...live.map((part) => Number(part.dataset.live)))) * 1000;
-  const again = () => refresh(live).catch(() => {}).finally(() => setTimeout(again, pause));
-  setTimeout(again, pause);
+// Looked up each time: an answer to an upload brings parts of its own.
+function live() {
+  const parts = [...document.querySelectorAll("[data-live][id]")];
+  const pause = parts.length ? Math.max(2, Math.min(...parts.map((part) => Number(part.dataset.live)))) : 2;
+  setTimeout(async () => {
+    const shown = parts.filter((part) => part.isConnected);
+    if (shown.length) await refresh(shown).catch(() => {});
+    live();
+  }, pause * 1000);
 }
+live();
 
 // A form with data-progress and a file shows how much of it has been sent. The answer's page takes this page's place.
 document.addEventListener("submit", (event) => {
@@ -51,14 +56,12 @@ document.addEventListener("submit", (event) => {
   form.append(words, bar);
   const request = new XMLHttpRequest();
   request.open("POST", form.action);
+  request.setRequestHeader("x-handoff-script", "1");
   request.upload.onprogress = (sent) => { if (sent.lengthComputable) bar.value = 100 * sent.loaded / sent.total; };
-  request.upload.onload = () => { bar.removeAttribute("value"); words.textContent = "Sent. It is being checked…"; };
+  request.upload.onload = () => { bar.removeAttribute("value"); words.textContent = form.dataset.progress || "Sent. It is being checked…"; };
   request.onerror = () => { bar.remove(); words.textContent = "The connection was lost. Nothing was kept; send it again."; };
   request.onload = () => {
-    if (request.responseURL && new URL(request.responseURL).pathname !== new URL(form.action).pathname) {
-      location.assign(request.responseURL);
-      return;
-    }
+    if (request.status === 201) return location.assign(request.getResponseHeader("location"));
     const next = new DOMParser().parseFromString(request.responseText, "text/html");
     document.title = next.title;
     document.querySelector("main").replaceWith(next.querySelector("main") ?? words);
