@@ -51,14 +51,19 @@ class Made:
 class Today:
     """A lane's mapping as it is deployed where the command runs."""
 
-    def __init__(self, lane: str, settings: "Settings") -> None:
-        from resources.settings import Settings
+    def __init__(self, lane: str, settings: "Settings", db: "Connection") -> None:
+        from resources.store.seal import Sealer
 
-        # Mapping needs no account at ReportStream; a lane that maps and sends nothing asks for none.
-        quiet = Settings({**settings.values, "REPORTSTREAM_TRANSPORT": "none"})
-        self._lane: Any = import_module(f"assets.{lane}.sending").lane(quiet)
+        sending: Any = import_module(f"assets.{lane}.sending")
+        quiet = _quiet(settings)
+        self._lane: Any = sending.lane(quiet)
         self.batches = hasattr(self._lane, "item")
-        if not self.batches:
+        if self.batches:
+            #: A part of an arrival is its share for one destination, in that destination's format.
+            self._destinations: Any = sending.lanes(quiet)
+            self._recalled: Any = sending.recalled
+            self._db, self._sealer = db, Sealer(settings.keys)
+        else:
             asyncio.run(prepare(self._lane))
 
     def __call__(self, arrival: "Arrival", part: int) -> Made | None:
@@ -67,13 +72,26 @@ class Today:
         Raises what the mapping raises where it cannot make any.
         """
         if self.batches:
-            head, items = apart(self._lane.join([self._lane.item(arrival)]))
+            if part >= len(self._destinations):
+                return None
+            destination = self._destinations[part]
+            [whole] = self._recalled(self._db, self._sealer, [arrival])
+            head, items = apart(destination.join([destination.item(whole)]))
             return Made(items[0], head)
         owed = self._lane.map(arrival)
         if part >= len(owed):
             return None
         one = owed[part]
         return Made(one.body, b"", one.kind, tuple(sorted(one.address.items())))
+
+
+def _quiet(settings: "Settings") -> "Settings":
+    """The same destinations, each of which sends nothing: mapping needs no account anywhere."""
+    from resources.settings import Settings
+
+    name = "REPORTSTREAM_TRANSPORT"
+    count = len(settings.text(name, "none").split(","))
+    return Settings({**settings.values, name: ",".join(["none"] * count)})
 
 
 async def prepare(lane: "SinglesLane") -> None:
@@ -98,7 +116,7 @@ def today(lane: str, settings: "Settings", db: "Connection") -> Today | str:
 
     try:
         code_tables.use(loadable(lane), in_force(db, lane))
-        return Today(lane, settings)
+        return Today(lane, settings, db)
     except (SettingError, DeliveryError) as error:
         return str(error)
     except ModuleNotFoundError as error:

@@ -137,11 +137,11 @@ def batches_claimable(
 
     def claimable(db: Connection, settings: Settings) -> str | None:
         number = NUMBERS[lane]
-        pause = drains.pause(db, number)
-        if pause == "held":
-            return None
         for part in parts:
             track = number + 10 * part
+            pause = drains.pause(db, batch_track(track) if len(parts) > 1 else number)
+            if pause == "held":
+                return None
             if batches.poll_due(db, batch_track(track)):
                 return "a poll is due"
             if pause == "away":

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 TABLES = (
     "seen, conflict, inbox, queue, work, outbox, batch, ended, attempt, remark, drain, audit, incident"
-    ", known, standing, door"
+    ", known, standing, door, destination"
     ", staff, staff_session, sign_in_try"
     ", reportstream_upload"
     ", hcoint_order, hcoint_patient, hcoint_event, hcoint_visit, hcoint_upload, hcoint_note"

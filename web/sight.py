@@ -62,7 +62,7 @@ class Sight:
 
 _SEE = f"""
 SELECT l.hold IS NOT NULL,
-       extract(epoch FROM now() - l.away_since)::float8,
+       extract(epoch FROM now() - coalesce(l.away_since, far.away_since))::float8,
        extract(epoch FROM now() - (SELECT min(first.at) FROM unnest(%(tracks)s::smallint[]) AS one (track),
             LATERAL (SELECT min(ready_at) AS at FROM queue
                       WHERE queue.lane = one.track AND lease IS NULL AND ready_at < 'infinity') AS first))::float8,
@@ -73,8 +73,11 @@ SELECT l.hold IS NOT NULL,
        extract(epoch FROM now() - (SELECT min(poll_at) FROM batch
             WHERE lane = ANY(%(tracks)s::smallint[]) AND poll_at IS NOT NULL))::float8,
        (SELECT count(*) FROM queue WHERE hold IS NOT NULL AND lane = ANY(%(tracks)s::smallint[])),
-       failed.failed, failed.set_aside, l.away_reason
-  FROM lane AS l, LATERAL (
+       failed.failed, failed.set_aside, coalesce(l.away_reason, far.away_reason)
+  FROM lane AS l
+  -- one of several destinations that is away while the others go on
+  LEFT JOIN LATERAL (SELECT away_since, away_reason FROM destination
+                      WHERE track %% 10 = l.number ORDER BY away_since LIMIT 1) AS far ON true, LATERAL (
        SELECT count(*) FILTER (WHERE state = 3) AS failed, count(*) FILTER (WHERE state = 7) AS set_aside
          FROM ended WHERE ended.lane = l.number AND state IN (3, 7) AND arrival >= %(since)s
           AND at > now() - interval '{FAILED_HOURS} hours') AS failed

@@ -42,9 +42,6 @@ from resources.store.values import Arrival, OnFailure, State
 #: Seconds after which a question about an accepted batch, whose run may have died, is asked again.
 _ASKING = 180.0
 
-#: Seconds a batch waits whose destination is away while the lane's others go on.
-_ALONE = 60.0
-
 #: Seconds until a lane that a person holds is looked at again.
 _HELD = 5.0
 
@@ -107,7 +104,7 @@ class Batching:
         self._look.set()
         if self._go.is_set() or self._busy == TURNS:
             return None
-        pause = await pauses.look(self._drain.claims, self._lane.number)
+        pause = await pauses.look(self._drain.claims, self._lane.breaker)
         self._paused = pause is not None
         if pause is not None and pause.held:
             return _HELD
@@ -151,7 +148,7 @@ class Batching:
 
     async def _turn(self, db: AsyncConnection) -> bool:
         """Take the batch that waits longest, else make one, and send it; False when there was nothing."""
-        gate = await pauses.gate(db, self._lane.number)
+        gate = await pauses.gate(db, self._lane.breaker)
         self._paused = gate.away
         if gate.away and not gate.probe:
             return await self._ask_only(db)
@@ -160,7 +157,7 @@ class Batching:
         work = await self._claim(db) or await self._gather(db)
         if work is None:
             if gate.probe:
-                await pauses.no_probe(db, self._lane.number)
+                await pauses.no_probe(db, self._lane.breaker)
             return False
         for one in work:
             await self._send(db, one, probe=gate.probe)
@@ -195,10 +192,11 @@ class Batching:
     ) -> list[_Work]:
         """Map the members, set aside what cannot be mapped, and write the batch down (or several)."""
         try:
-            good, items, bad, errors = self._map(members)
+            arrivals = await self._lane.recall(db, self._drain.sealer, [self._open(one) for one in members])
+            good, items, bad, errors = self._map(members, arrivals)
         except (KeyMissing, Unreadable) as error:
             self._paused = True
-            await pauses.away(db, self._lane.number, str(error))
+            await pauses.away(db, self._lane.breaker, str(error))
             await claims.rest(db, [member.queue for member in members], lease)
             return []
         if bad:
@@ -213,16 +211,22 @@ class Batching:
             made.append(await self._write(db, some, items_of_it, own, parent))
         return made
 
-    def _map(self, members: list[Member]) -> tuple[list[Member], list[Item], list[Member], list[Exception]]:
+    def _open(self, member: Member) -> Arrival:
+        return Arrival(
+            id=member.arrival,
+            kind=member.kind,
+            body=self._drain.sealer.open(member.body, b"inbox", member.arrival),
+            received_at=moment(member.arrival),
+        )
+
+    def _map(
+        self, members: list[Member], arrivals: Sequence[Arrival]
+    ) -> tuple[list[Member], list[Item], list[Member], list[Exception]]:
         good: list[Member] = []
         items: list[Item] = []
         bad: list[Member] = []
         errors: list[Exception] = []
-        for member in members:
-            body = self._drain.sealer.open(member.body, b"inbox", member.arrival)
-            arrival = Arrival(
-                id=member.arrival, kind=member.kind, body=body, received_at=moment(member.arrival)
-            )
+        for member, arrival in zip(members, arrivals, strict=True):
             try:
                 item = self._lane.item(arrival)
             except (
@@ -470,8 +474,7 @@ class Batching:
             release=True,
         )
         settled.unsure = unsure or tried.outcome in (Outcome.UNSURE, Outcome.NOT_FOUND)
-        away = tried.away or (self._lane.beside and self._breaker.failed(self._drain.clock()))
-        pause = probe or (tried.away and not self._lane.beside)
+        pause = probe or tried.away
         if tried.outcome is Outcome.NOT_FOUND and tried.final:
             await self._give_up(db, claimed, tried, ms)
             return
@@ -479,12 +482,12 @@ class Batching:
             settled.wait = self._ask_again(claimed, tried)
             pause = False
             if probe:  # a question is no probe: nothing was sent
-                await pauses.no_probe(db, self._lane.number)
-        elif pause or away:
+                await pauses.no_probe(db, self._lane.breaker)
+        elif pause:
             settled.outcome = Outcome.UNSURE if tried.outcome is Outcome.UNSURE else Outcome.PROBE
-            settled.wait = max(_ALONE if self._lane.beside else 0.05, tried.after_seconds)
+            settled.wait = max(0.05, tried.after_seconds)
         else:
-            pause = not self._lane.beside and self._breaker.failed(self._drain.clock())
+            pause = self._breaker.failed(self._drain.clock())
             settled.attempts += 1
             wait = self._pace.retry.wait(settled.attempts, tried.after_seconds, self._chance)
             if settled.unsure:
@@ -497,7 +500,7 @@ class Batching:
         if pause:
             self._paused = True
             self._breaker.answered()
-            await pauses.away(db, self._lane.number, tried.text)
+            await pauses.away(db, self._lane.breaker, tried.text)
         await settle(db, self._drain.lease, [settled], drain=self._drain.lease)
 
     async def _give_up(self, db: AsyncConnection, claimed: Claimed, tried: Tried, ms: int) -> None:
@@ -594,7 +597,7 @@ class Batching:
         self._breaker.answered()
         if probe or self._paused:
             self._paused = False
-            await pauses.back(db, self._lane.number)
+            await pauses.back(db, self._lane.breaker)
 
 
 def _sooner(one: float | None, other: float | None) -> float | None:

@@ -8,7 +8,9 @@ from typing import Protocol
 from assets.drain.outcomes import RetryPlan
 from resources.errors import Refused
 from resources.settings import Settings
-from resources.store.lanes import track
+from resources.store.connect import AsyncConnection
+from resources.store.lanes import batches, track
+from resources.store.seal import Sealer
 from resources.store.values import Arrival, Message, OnFailure, Owed, Receipt
 
 
@@ -185,13 +187,23 @@ class Item:
     at: datetime | None = None
 
 
+#: Completes arrivals by what the store knows besides, before they are mapped.
+Recall = Callable[[AsyncConnection, Sealer, Sequence[Arrival]], Awaitable[Sequence[Arrival]]]
+
+
+async def _nothing_to_recall(
+    db: AsyncConnection, sealer: Sealer, arrivals: Sequence[Arrival]
+) -> Sequence[Arrival]:
+    return arrivals
+
+
 @dataclass(frozen=True, kw_only=True)
 class BatchLane:
     """A lane that sends many messages in one request.
 
-    ``item`` makes one item of an arrival (pure; any exception sets the arrival aside), ``join`` the body of
-    several. A batch goes when its oldest member has waited ``window`` seconds or ``most_items`` wait.
-    ``beside`` others a destination that is away waits alone: it opens no breaker of the lane.
+    ``item`` makes one item of an arrival (pure; any exception sets the arrival aside) that ``recall`` has completed,
+    ``join`` the body of several. A batch goes when its oldest member has waited ``window`` seconds or ``most_items``
+    wait. ``beside`` others a destination has a breaker of its own: one that is away waits alone.
     """
 
     name: str
@@ -201,6 +213,7 @@ class BatchLane:
     item: Callable[[Arrival], Item]
     join: Callable[[Sequence[Item]], bytes]
     connect: Callable[[], Awaitable[BatchClient]]
+    recall: Recall = _nothing_to_recall
     on_failure: OnFailure = OnFailure.CONTINUE
     most_items: int = 500
     most_bytes: int = 50_000_000
@@ -214,3 +227,8 @@ class BatchLane:
     def track(self) -> int:
         """Where its events queue."""
         return track(self.number, self.part)
+
+    @property
+    def breaker(self) -> int:
+        """What its breaker stands under: the lane, or beside others its own track."""
+        return batches(self.track) if self.beside else self.number

@@ -49,7 +49,7 @@ from assets.reportstream.report import (
 )
 from assets.reportstream.tables import questions, snomed
 from assets.reportstream.tables.people import RACES
-from assets.reportstream.tables.specimens import TOPOGRAPHY_UNKNOWN
+from assets.reportstream.tables.specimens import TOPOGRAPHY_UNKNOWN, specimen_named
 
 _RACE_NAMES: Final = {name.lower(): code for code, name in RACES.values()} | {
     "ask, but unknown": "ASKU",
@@ -240,7 +240,8 @@ def _result(row: BulkRow, entry: Entry | None, devices: Devices, profile: Profil
 
 def specimen_code(text: str) -> str:
     """The SNOMED CT code of a specimen written as a name or as its code."""
-    return snomed.SPECIMEN_NAMES.get(text.strip().lower(), text.strip())
+    name = text.strip()
+    return snomed.SPECIMEN_NAMES.get(name.lower()) or specimen_named(name) or name
 
 
 def _specimen(row: BulkRow, when: Times, profile: Profile) -> Specimen:

@@ -7,8 +7,9 @@ cells say together is judged in ``bulk``. The published rules are SimpleReport's
 column                    as published                                  default
 ========================  ============================================  =====================================
 dates                     2/31 passes                                   the day must exist
-specimen_type             names without digits or hyphens, or a code    also names with a hyphen; any SNOMED
-                          of 9 or 15 digits                             CT code whose check digit is right
+specimen_type             names without digits or hyphens, or a code    also names with a hyphen, names of the
+                          of 9 or 15 digits                             table in force, and any SNOMED CT code
+                                                                        whose check digit is right
 yes/no columns            y, yes, n, no, u, unk                         also "unknown"
 processing_mode_code      anything                                      P, T or D
 zones                     as listed, or an IANA name                    the same
@@ -23,6 +24,7 @@ from assets.reportstream import bulk_dates
 from assets.reportstream.profile import Profile
 from assets.reportstream.tables import snomed
 from assets.reportstream.tables.places import STATES
+from assets.reportstream.tables.specimens import specimen_named
 
 Accepts = Callable[[str], bool]
 
@@ -66,7 +68,8 @@ _words = _matches(r"[A-Za-z ]+")
 
 
 def _specimen(value: str) -> bool:
-    return value.lower() in snomed.SPECIMEN_NAMES or snomed.is_sctid(value)
+    known = value.lower() in snomed.SPECIMEN_NAMES or specimen_named(value) is not None
+    return known or snomed.is_sctid(value)
 
 
 def _specimen_as_published(value: str) -> bool:

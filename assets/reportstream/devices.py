@@ -59,6 +59,14 @@ class Devices(NamedTuple):
         code = self.loinc.get(performed.strip())
         return self.entry(model, performed) is not None or (code is not None and code.any_device)
 
+    def listed(self) -> dict[str, list[Loinc]]:
+        """The tests of each model, as a person looks them up."""
+        found: dict[str, list[Loinc]] = {}
+        for entry in sorted(self.entries.values(), key=lambda entry: (_key(entry.model), entry.performed)):
+            code = self.loinc.get(entry.performed) or Loinc(entry.performed, UNKNOWN_DISEASE, False, "")
+            found.setdefault(entry.model, []).append(code)
+        return found
+
     def disease(self, performed: str) -> str:
         """The disease a code looks for; empty if we do not know."""
         code = self.loinc.get(performed.strip())

@@ -139,7 +139,10 @@ def _report(arrival: Arrival, devices: Devices) -> tuple[Report, str | None]:
         return _of_row(arrival, devices), None
     event = decode(arrival.body)
     flag = _flag(event, arrival.received_at, to_csv=False)
-    return report_of_event(event, received_at=arrival.received_at, devices=devices), flag
+    report = report_of_event(
+        event, received_at=arrival.received_at, devices=devices, original_id=arrival.original
+    )
+    return report, flag
 
 
 def _of_row(arrival: Arrival, devices: Devices | None) -> Report:

@@ -22,6 +22,7 @@ from assets.drain.settings import (
 from assets.reportstream.destinations import Destination, destinations, own_of
 from assets.reportstream.devices import known_devices
 from assets.reportstream.encoding import item_of, join_of
+from assets.reportstream.lineage import recall, recalled
 from assets.reportstream.objects import Objects
 from resources import reportstream, s3
 from resources.reportstream import Account, Batch, BatchRefused, BatchTooLarge, Nowhere, ReportStream
@@ -29,6 +30,8 @@ from resources.reportstream_reply import Fate as Said
 from resources.reportstream_reply import Reply, culprits
 from resources.settings import SettingError, Settings
 from resources.store.lanes import NUMBERS
+
+__all__ = ["Client", "lane", "lanes", "recalled"]
 
 NAME = "reportstream"
 NUMBER = NUMBERS[NAME]
@@ -58,6 +61,7 @@ def _lane(settings: Settings, own: Destination, known: Sequence[Destination]) ->
         item=item_of(own.format, mode, known_devices(), others),
         join=join_of(own.format, mode, single=most_items == 1),
         connect=_connect(settings, own, len(known), mode),
+        recall=recall,
         most_items=most_items,
         window=settings.number("REPORTSTREAM_BATCH_WINDOW_SECONDS", 120.0),
         polls=settings.numbers("REPORTSTREAM_POLL_PLAN", (60.0, 300.0, 900.0, 3600.0)),

@@ -6,6 +6,7 @@ import io
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from assets.drain.settings import Item
@@ -18,6 +19,7 @@ from assets.reportstream.encoding import join_of
 from assets.reportstream.event_report import report_of_event
 from assets.reportstream.events import TestEvent, decode
 from assets.reportstream.mapping import COLUMNS, row
+from assets.reportstream.originals import original_among
 from assets.reportstream.rules import Severity, problems, sets_aside
 from handoff.tries import Document, Remark, Say, Tried, each
 
@@ -66,13 +68,15 @@ def _bundles_or_messages(
     documents: list[Document], arguments: argparse.Namespace, received_at: datetime, now: datetime
 ) -> Tried:
     devices = known_devices()
+    priors = _priors(documents)
     sending = fhir.Sending(made_at=received_at, processing_mode=arguments.processing_mode)
 
     def make(raw: bytes, say: Say) -> Item | None:
         event = _judged(raw, say, now=now, to_csv=False)
         if event is None:
             return None
-        report = report_of_event(event, received_at=received_at, devices=devices)
+        original = original_among(event.event_id, event.prior, priors) if event.prior else None
+        report = report_of_event(event, received_at=received_at, devices=devices, original_id=original)
         if arguments.form == "fhir":
             line = fhir_format.encode(fhir.bundle(report, sending)) + b"\n"
         else:
@@ -86,6 +90,16 @@ def _bundles_or_messages(
     if arguments.check and items and not any("check: " in remark.text for remark in remarks):
         remarks = [*remarks, Remark(f"check: {_ORACLES[arguments.form]}: no objection", stops=False)]
     return Tried(output, remarks)
+
+
+def _priors(documents: list[Document]) -> dict[str, str | None]:
+    """The events of this file and what each corrects; there is no store to ask for others."""
+    found: dict[str, str | None] = {}
+    for document in documents:
+        with suppress(ShapeError):
+            event = decode(document.raw)
+            found[event.event_id] = event.prior
+    return found
 
 
 _ORACLES = {"fhir": "fhir.resources", "hl7": "hl7apy"}

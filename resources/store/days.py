@@ -95,7 +95,8 @@ def now_of(db: Connection, lane: int) -> Now:
                          WHERE lane < 100 AND lane %% 10 = %(lane)s) / 1000.0, 0)::float8,
                (SELECT count(*) FROM queue WHERE hold IS NOT NULL AND lane %% 10 = %(lane)s),
                (SELECT count(*) FROM ended WHERE lane = %(lane)s AND state IN (3, 7) AND arrival >= %(today)s),
-               hold, away_reason
+               hold, coalesce(away_reason, (SELECT away_reason FROM destination
+                                             WHERE track %% 10 = %(lane)s ORDER BY away_since LIMIT 1))
           FROM lane WHERE number = %(lane)s
         """,
         {"lane": lane, "today": ids_of(datetime.now(UTC).date())[0]},

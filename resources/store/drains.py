@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from resources.store.connect import AsyncConnection, Connection
+from resources.store.lanes import lane_of
+from resources.store.pauses import PAUSE
 
 #: Lease numbers that belong to one drain: its own, and one for each batch it makes.
 LEASES = 1 << 20
@@ -165,14 +167,12 @@ def ask(db: Connection, lane: int, within: float) -> bool:
     return cursor.rowcount == 1
 
 
-def pause(db: Connection, lane: int) -> str | None:
-    """Why a lane may not claim now: ``held`` by a person, ``away`` (and no probe is due), or None."""
-    row: Any = db.execute(
-        """
-        SELECT CASE WHEN hold IS NOT NULL THEN 'held'
-                    WHEN away_since IS NOT NULL AND away_until > now() THEN 'away' END
-          FROM lane WHERE number = %s
-        """,
-        [lane],
-    ).fetchone()
-    return None if row[0] is None else str(row[0])
+def pause(db: Connection, breaker: int) -> str | None:
+    """Why a lane or one of its destinations may not claim now: ``held`` by a person, ``away`` (and no probe is
+    due), or None.
+    """
+    row: Any = db.execute(PAUSE, {"breaker": breaker, "lane": lane_of(breaker)}).fetchone()
+    held, away, seconds = row
+    if held:
+        return "held"
+    return "away" if away and seconds > 0 else None

@@ -52,10 +52,11 @@ SELECT m.*, coalesce(o.kind, i.kind), (SELECT b.external_id FROM batch AS b WHER
   LEFT JOIN LATERAL (
       -- why it waits, and until when: what stands in its own row, its queue's, its batch's and its lane's
       SELECT l.hold AS lane_hold, q.hold, b.id AS batch, q.lease IS NOT NULL AS leased, h.id AS head,
-             CASE WHEN l.away_since IS NOT NULL THEN coalesce(l.away_reason, '') END AS away,
-             nullif(greatest(CASE WHEN b.id IS NULL THEN q.ready_at ELSE c.ready_at END, l.away_until),
-                    'infinity') AS ready_at
+             CASE WHEN l.away_since IS NOT NULL THEN coalesce(l.away_reason, '') ELSE d.away_reason END AS away,
+             nullif(greatest(CASE WHEN b.id IS NULL THEN q.ready_at ELSE c.ready_at END, l.away_until,
+                             d.away_until), 'infinity') AS ready_at
         FROM queue AS q JOIN lane AS l ON l.number = m.lane
+        LEFT JOIN destination AS d ON d.track IN (q.lane, q.lane + 100)
         LEFT JOIN batch AS b ON b.lease = q.lease AND b.state = 0
         LEFT JOIN queue AS c ON c.key = b.queue
         LEFT JOIN LATERAL (SELECT arrival + part AS id FROM work WHERE work.queue = q.key

@@ -242,6 +242,7 @@ def release_lane(db: Connection, lane: int, who: Who) -> None:
             """,
             [lane],
         )
+        db.execute("DELETE FROM destination WHERE track %% 10 = %s", [lane])
         note(db, who, "release lane", lane=lane)
         db.execute("SELECT pg_notify('work', %s)", [str(lane)])
 

@@ -39,12 +39,16 @@ class OnFailure(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """Something a partner or a person gave us, exactly as it came."""
+    """Something a partner or a person gave us, exactly as it came.
+
+    ``original`` is the sender's id of the first of its lineage, where the lane has looked that up.
+    """
 
     id: int
     kind: str
     body: bytes
     received_at: datetime
+    original: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,11 @@
 
 import json
 
+import httpx
 import pytest
 
 from assets.reportstream.destinations import destinations, queues
+from pipelines.reportstream import claimable
 from resources.settings import SettingError, Settings
 from resources.store.values import State
 from tests.conftest import Database
@@ -133,18 +135,71 @@ def test_a_destination_that_is_away_does_not_stop_the_other(database: Database) 
         assert database.rows("SELECT DISTINCT attempts FROM work WHERE lane = 101") == [(0,)]
 
 
-@pytest.mark.parametrize("form", ["fhir", "hl7"])
+def test_an_outage_holds_its_destination_only_and_eats_no_attempt_once_the_breaker_is_open(
+    database: Database,
+) -> None:
+    two = {"REPORTSTREAM_FORMAT": "csv,hl7", "REPORTSTREAM_TRANSPORT": "https,s3"}
+    with lane(database, **two, HANDOFF_BREAKER_AFTER=2, HANDOFF_RETRY_PLAN="0.05,0.05,0.05,0.05,0.05") as one:
+        one.fault("reportstream", status=429, take=False, times=-1, match="POST /api/reports")
+        one.take({"event_id": "a"})
+        one.run()
+        tried = len([got for got in one.received("reportstream") if got["path"] == "/api/reports"])
+        assert (tried, database.one("SELECT attempts FROM work WHERE lane = 101")) == (2, 2)
+        assert database.rows("SELECT track, away_until > now() FROM destination") == [(101, True)]
+        one.take({"event_id": "b"})
+        one.run()
+        assert one.states() == [(1, DELIVERED), (1, DELIVERED)]
+        assert database.one("SELECT attempts FROM work WHERE lane = 101") == 2
+        assert database.one("SELECT away_since IS NULL AND hold IS NULL FROM lane WHERE number = 1") is True
+
+        _let_the_probe_go(database)
+        one.run()
+        assert database.one("SELECT attempts FROM work WHERE lane = 101") == 2
+        assert database.one("SELECT away_step FROM destination") == 1
+
+        httpx.delete(f"{one.url}/_sandbox/reportstream")
+        _let_the_probe_go(database)
+        one.run()
+        assert sorted(one.states()) == [(0, ACCEPTED), (0, ACCEPTED), (1, DELIVERED), (1, DELIVERED)]
+        assert database.rows("SELECT track FROM destination") == []
+
+
+def test_a_run_is_asked_for_only_by_destinations_that_may_send(database: Database) -> None:
+    two = {"REPORTSTREAM_FORMAT": "csv,hl7", "REPORTSTREAM_TRANSPORT": "https,s3"}
+    with lane(database, **two) as one, database.connect() as db:
+        one.take({"event_id": "a"})
+        db.execute(
+            "INSERT INTO destination (track, away_until, away_reason) VALUES (101, now() + '1 h', 'x')"
+        )
+        assert claimable(db, one.settings) == "a batch is due"
+        db.execute(
+            "INSERT INTO destination (track, away_until, away_reason) VALUES (111, now() + '1 h', 'x')"
+        )
+        assert claimable(db, one.settings) is None
+        db.execute("UPDATE destination SET away_until = now() WHERE track = 111")
+        assert claimable(db, one.settings) == "a batch is due"
+
+
+def _let_the_probe_go(database: Database) -> None:
+    with database.connect() as db:
+        db.execute("UPDATE destination SET away_until = now()")
+        db.execute("UPDATE queue SET ready_at = now() WHERE ready_at < 'infinity' AND lane >= 100")
+
+
+@pytest.mark.parametrize("form", ["csv", "fhir", "hl7"])
 def test_a_correction_never_overtakes_its_original(database: Database, form: str) -> None:
     with lane(database, REPORTSTREAM_FORMAT=form) as one:
-        one.fault("reportstream", status=503, take=False, times=1, match="POST /api/waters")
+        upload = "POST /api/(waters|reports)$"
+        one.fault("reportstream", status=503, take=False, times=1, match=upload)
         one.take({"event_id": "a"})
         one.take({"event_id": "c", "prior_event_id": "a", "correction_status": "CORRECTED"})
         one.take({"event_id": "r", "prior_event_id": "c", "correction_status": "REMOVED"})
         one.run()
         bodies = one.bodies("reportstream")
         assert len(bodies) == 3
-        marks = [f'"value":"{name}"' if form == "fhir" else f"|{name}|" for name in ("a", "c", "r")]
-        assert all(mark in body for mark, body in zip(marks, bodies, strict=True))
+        marks = {"csv": ",{},", "fhir": '"value":"{}"', "hl7": "|{}|"}
+        names = [marks[form].format(name) for name in ("a", "c", "r")]
+        assert all(name in body for name, body in zip(names, bodies, strict=True))
 
 
 def test_every_destination_is_named_once_or_for_each() -> None:

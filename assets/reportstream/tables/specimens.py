@@ -65,3 +65,13 @@ SOURCE_SITES = CodeTable(_SOURCE_SITES, key="code", value="display", codes=_SNOM
 
 #: Where the sender says nothing about the site (body structure).
 TOPOGRAPHY_UNKNOWN = "87100004"
+
+
+def specimen_named(name: str) -> str | None:
+    """The code of the specimen that the table in force names so, in whatever case.
+
+    >>> specimen_named("saliva specimen")
+    '119342007'
+    """
+    wanted = name.strip().lower()
+    return next((code for code, display in SPECIMENS.items() if display.lower() == wanted), None)

@@ -1,0 +1,34 @@
+"""What a person does about a mistake in an uploaded file, in one sentence or two. Values of the file are not repeated."""
+
+from typing import Final
+
+from assets.reportstream import bulk_rules, bulk_template
+from assets.reportstream.bulk_findings import EMPTY_FILE, STOPPED, WRONG_COLUMNS, WRONG_PAIR, Problem
+
+_ADVICE: Final = {
+    WRONG_PAIR: (
+        "The device is written as CDC's LIVD table names its model, and the code is the LOINC code of one of its "
+        "tests. The list of devices has both."
+    ),
+    WRONG_COLUMNS: "Such a row often has a comma in a cell: put quotation marks around that cell.",
+    EMPTY_FILE: "Begin with the template: it holds the header and one row as an example.",
+    STOPPED: "Most of them are probably one mistake. Correct the first ones and upload the file again.",
+}
+_GUIDE: Final = {entry.column: entry for entry in bulk_template.guide()}
+
+
+def advice(problem: Problem) -> str:
+    """What would be right; empty where the message says it."""
+    if told := _ADVICE.get(problem.message):
+        return told
+    entry = _GUIDE.get(problem.header)
+    if entry is None:
+        return ""
+    if problem.error_type == "MISSING_HEADER":
+        return f"The first line must name this column once. What it holds: {entry.meaning}."
+    if problem.error_type == "UNAVAILABLE_DISEASE":
+        return "Results of this disease are not reported from here. Leave these rows out."
+    asked = f"{entry.meaning}. " if problem.error_type == "MISSING_DATA" else ""
+    takes = f"Takes {entry.takes}. " if bulk_rules.BY_NAME[problem.header].rule != "text" else ""
+    example = f"Example: {entry.example}" if entry.example else ""
+    return f"{asked}{takes}{example}".strip()
