@@ -14,8 +14,9 @@ from resources.mail import MailServer
 from resources.settings import Settings
 from resources.video import Video
 from web import consultations, patient, pridok, reports
-from web.graph import Care, Changes
-from web.graph_door import PATH, GraphDoor, Listening
+from web.changes import Changes, Listening
+from web.graph import Care
+from web.graph_door import PATH, GraphDoor
 from web.intake import Surroundings
 from web.letters import Letters
 from web.life import Closes, Runs

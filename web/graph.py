@@ -31,13 +31,14 @@ from assets.pridok.rows import consultation_of, contact_of
 from resources.store import consultations as kept
 from resources.store import lookup, patients
 from resources.video import VideoAway
+from web.changes import Changes, Missed
 from web.logs import place_of
 
 log = logging.getLogger("handoff.graph")
 
 MOST_ROWS = 100
 #: What a person may be told as it stands; anything else is a fault of ours and is only named by its place.
-SPOKEN = (ConsultationError, FormRefused, Gone, KeysMissing, VideoAway)
+SPOKEN = (ConsultationError, FormRefused, Gone, KeysMissing, Missed, VideoAway)
 
 for _enum, _name in ((State, "ConsultationState"), (Channel, "Channel"), (Reason, "CancelReason")):
     strawberry.enum(_enum, name=_name)
@@ -58,7 +59,7 @@ class Care:
     clinic: Clinic
     practice: Practice
     finishing: Finishing
-    changes: "Changes"
+    changes: Changes
 
 
 @dataclass(frozen=True)
@@ -68,29 +69,6 @@ class Asking:
     actor: Actor
     care: Care
     alive: Callable[[], bool]
-
-
-class Changes:
-    """Tells everybody who waits that a consultation has changed."""
-
-    def __init__(self) -> None:
-        self._waiting: set[asyncio.Queue[int]] = set()
-
-    def told(self, identifier: int) -> None:
-        """One has changed."""
-        for queue in self._waiting:
-            if not queue.full():
-                queue.put_nowait(identifier)
-
-    def subscribe(self) -> "asyncio.Queue[int]":
-        """Hear of changes from now on."""
-        queue: asyncio.Queue[int] = asyncio.Queue(1_000)
-        self._waiting.add(queue)
-        return queue
-
-    def leave(self, queue: "asyncio.Queue[int]") -> None:
-        """Hear no more."""
-        self._waiting.discard(queue)
 
 
 @strawberry.type
@@ -246,8 +224,12 @@ def _as_shown(one: life.Consultation, rows: dict[int, patients.Row]) -> Consulta
 def _one(asking: Asking, identifier: int) -> Consultation | None:
     with asking.care.clinic.store() as db:
         row = kept.one(db, identifier)
-    one = consultation_of(row) if row else None
-    if one is None or not reading.may_see_names(one, asking.actor):
+    return _told(asking, consultation_of(row)) if row else None
+
+
+def _told(asking: Asking, one: life.Consultation) -> Consultation | None:
+    """A consultation, or a change of one, if it is for the asking person."""
+    if not reading.may_see_names(one, asking.actor):
         return None
     return shown(asking, [one], "a consultation")[0]
 
@@ -388,14 +370,16 @@ class Subscription:
         """Every change of what the asking person may see, from now on until their session ends."""
         asking = _asking(info)
         changes = asking.care.changes
-        queue = changes.subscribe()
+        queue = await changes.subscribe()
         try:
             while await run_in_threadpool(asking.alive):
                 try:
-                    identifier = await asyncio.wait_for(queue.get(), LOOK_SECONDS)
+                    changed = await asyncio.wait_for(queue.get(), LOOK_SECONDS)
                 except TimeoutError:
                     continue
-                one = await run_in_threadpool(_one, asking, identifier)
+                if changed is None:
+                    raise Missed
+                one = await run_in_threadpool(_told, asking, changed)
                 if one is not None:
                     yield one
         finally:

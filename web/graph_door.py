@@ -1,11 +1,9 @@
 """The way to ``/graphql``: nobody without a session gets further, by HTTP or websocket.
 
 A request that changes something is JSON and comes from our own pages or from a program: a page of another origin can
-send neither the one nor the session's cookie (it is SameSite). Changes made by any process are heard by LISTEN.
+send neither the one nor the session's cookie (it is SameSite).
 """
 
-import asyncio
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -17,15 +15,10 @@ from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 
 from assets.pridok.actors import Actor, Role
-from resources.store.connect import Away, connect_async
-from resources.store.consultations import CHANNEL
 from web.answers import problem
-from web.graph import Asking, Care, Changes, schema
-from web.logs import place_of
+from web.graph import Asking, Care, schema
 from web.staff import House
 from web.staff.sessions import Visit, same_origin, visit
-
-log = logging.getLogger("handoff.graph")
 
 PATH = "/graphql"
 LARGEST = 200_000
@@ -35,8 +28,6 @@ TOO_LARGE = problem(413, f"a query has at most {LARGEST:,} bytes, and its conten
 JSON_ONLY = problem(415, "send application/json by POST")
 #: As RFC 6455 leaves free for applications; browsers show it to the page.
 CLOSED_NOBODY = 4401
-
-REST_SECONDS = 2.0
 
 
 class GraphDoor(GraphQL[Any, Any]):
@@ -81,24 +72,3 @@ def _refused(asked: HTTPConnection, who: Visit | None) -> Any:
         return JSON_ONLY
     length = asked.headers.get("content-length", "")
     return None if length.isdecimal() and int(length) <= LARGEST else TOO_LARGE
-
-
-class Listening:
-    """Hears of changes that any process has committed, and passes them on in this one."""
-
-    def __init__(self, url: str, changes: Changes) -> None:
-        self._url, self._changes = url, changes
-
-    async def run(self) -> None:
-        """Until cancelled; after a fault of the database it listens again."""
-        while True:
-            try:
-                async with await connect_async(self._url, "handoff listening") as db:
-                    await db.execute(f"LISTEN {CHANNEL}")
-                    async for told in db.notifies():
-                        self._changes.told(int(told.payload.partition(" ")[0]))
-            except Away:
-                log.info("changes of consultations are not heard: the store is away")
-            except Exception as error:
-                log.error("changes of consultations are not heard (%s)", place_of(error))
-            await asyncio.sleep(REST_SECONDS)

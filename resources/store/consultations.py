@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+import msgspec
+
 from resources.store.connect import Connection
 from resources.store.referrals import LANE
 from resources.store.seal import Sealer
 
-#: The channel on which every committed change is told, by id and version.
+#: The channel on which every committed change is told, as the row it made: numbers, times, and who treats.
 CHANNEL = "consultation"
 #: Messages of this kind stand in the inbox: already sealed to the insurer.
 KIND = "consultation_finished"
@@ -237,4 +239,9 @@ def _row(values: Any) -> Row:
 
 
 def _tell(db: Connection, row: Row) -> None:
-    db.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"{row.id} {row.version}"])
+    db.execute("SELECT pg_notify(%s, %s)", [CHANNEL, msgspec.json.encode(row).decode()])
+
+
+def told(payload: str) -> Row:
+    """The change that was told."""
+    return msgspec.json.decode(payload, type=Row)

@@ -18,7 +18,7 @@ def serving(app: Any, **more: Any) -> Iterator[str]:
         "timeout_graceful_shutdown": 5,
         **more,
     }
-    server = uvicorn.Server(uvicorn.Config(app, port=0, loop="uvloop", http="httptools", **options))
+    server = uvicorn.Server(uvicorn.Config(app, port=options.pop("port", 0), loop="uvloop", http="httptools", **options))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20

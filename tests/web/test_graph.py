@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -119,38 +121,88 @@ def test_a_query_is_bounded(client: httpx.Client) -> None:
     assert "errors" in ask(secretary, "{ consultations { nodes { " + "id " * 2_000 + "} } }")
 
 
-def test_a_subscription_hears_of_every_change_it_may_see(client: httpx.Client) -> None:
+@asynccontextmanager
+async def subscribed(browser: Browser) -> AsyncIterator[Callable[[], Awaitable[dict[str, Any]]]]:
+    """Somebody who hears of changes; the next one, or what ended it."""
+    url = str(browser.http.base_url).replace("http", "ws").rstrip("/") + "/graphql"
+    headers = {"cookie": cookie(browser)}
+    async with websockets.connect(
+        url, subprotocols=["graphql-transport-ws"], additional_headers=headers
+    ) as socket:  # type: ignore[list-item]
+        await socket.send(json.dumps({"type": "connection_init"}))
+        assert json.loads(await socket.recv())["type"] == "connection_ack"
+        query = "subscription { consultations { id state version } }"
+        await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": {"query": query}}))
+        await asyncio.sleep(0.5)
+
+        async def following() -> dict[str, Any]:
+            while True:
+                message: dict[str, Any] = json.loads(await asyncio.wait_for(socket.recv(), 20))
+                if message["type"] == "next" and message["payload"].get("data"):
+                    told: dict[str, Any] = message["payload"]["data"]["consultations"]
+                    return told
+                if message["type"] != "ping":
+                    return message
+
+        yield following
+
+
+def test_a_subscription_hears_of_every_change_it_may_see_one_by_one(client: httpx.Client) -> None:
     refer(client)
-    secretary, provider = as_(client, "secretary"), as_(client, "provider")
+    secretary, provider, other = (as_(client, name) for name in ("secretary", "provider", "other"))
     (node,) = ask(secretary, LIST)["data"]["consultations"]["nodes"]
-    url = str(client.base_url).replace("http", "ws") + "/graphql"
+    one = node["id"]
+    calls = [
+        (secretary, f'createConsultation(input: {{flow: REFERRAL, id: "{one}"}})'),
+        (provider, f'pickConsultation(id: "{one}")'),
+        *[
+            (provider, f'updateConsultation(id: "{one}", input: {{primaryChannel: {channel}}})')
+            for channel in ("CHAT", "VIDEO") * 5
+        ],
+        (secretary, f'cancelConsultation(id: "{one}", reason: NOT_NEEDED)'),
+    ]
 
-    async def listen() -> list[str]:
-        headers = {"cookie": cookie(secretary)}
-        async with websockets.connect(
-            url, subprotocols=["graphql-transport-ws"], additional_headers=headers
-        ) as socket:  # type: ignore[list-item]
-            await socket.send(json.dumps({"type": "connection_init"}))
-            assert json.loads(await socket.recv())["type"] == "connection_ack"
-            query = "subscription { consultations { id state version } }"
-            await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": {"query": query}}))
-            await asyncio.sleep(0.5)
-            one = node["id"]
-            await asyncio.to_thread(
-                act, secretary, f'createConsultation(input: {{flow: REFERRAL, id: "{one}"}})'
-            )
-            await asyncio.to_thread(act, provider, f'pickConsultation(id: "{one}")')
-            await asyncio.to_thread(act, secretary, f'cancelConsultation(id: "{one}", reason: NOT_NEEDED)')
-            heard = []
-            while len(heard) < 3:
-                message = json.loads(await asyncio.wait_for(socket.recv(), 10))
-                if message["type"] == "next":
-                    told = message["payload"]["data"]["consultations"]
-                    heard.append(told["state"])
-            return heard
+    async def listen() -> tuple[list[tuple[str, int]], str]:
+        async with subscribed(secretary) as following, subscribed(other) as elsewhere:
+            for who, call in calls:
+                await asyncio.to_thread(act, who, call)
+            told = [await following() for _ in calls]
+            return [(one["state"], one["version"]) for one in told], (await elsewhere())["state"]
 
-    heard = asyncio.run(asyncio.wait_for(listen(), 40))
-    assert heard[-1] == "CANCELLED"
+    heard, elsewhere = asyncio.run(asyncio.wait_for(listen(), 60))
+    states = ["READY_FOR_PICKUP", *["PENDING_SP"] * 11, "CANCELLED"]
+    assert heard == [(state, version) for version, state in enumerate(states, start=2)]
+    assert elsewhere == "READY_FOR_PICKUP"
+
+
+def test_a_subscription_is_ended_and_not_told_half_when_changes_could_not_be_heard(
+    client: httpx.Client, database: Database
+) -> None:
+    secretary = as_(client, "secretary")
+
+    async def listen() -> dict[str, Any]:
+        async with subscribed(secretary) as following:
+            await asyncio.to_thread(cut, database)
+            return await following()
+
+    said = asyncio.run(asyncio.wait_for(listen(), 60))
+    assert "subscribe again" in json.dumps(said)
+
+    async def again() -> dict[str, Any]:
+        async with subscribed(secretary) as following:
+            await asyncio.sleep(4)
+            await asyncio.to_thread(refer, client)
+            return await following()
+
+    assert asyncio.run(asyncio.wait_for(again(), 60))["version"] == 1
+
+
+def cut(database: Database) -> None:
+    """The store ends the connection that listens, as a fail-over does."""
+    with database.connect() as db:
+        db.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'handoff listening'"
+        )
 
 
 def test_a_websocket_without_a_session_is_closed(client: httpx.Client) -> None:
