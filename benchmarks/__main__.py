@@ -23,7 +23,7 @@ MODULES = {
     "find": ("find_*",),
     "drain_single": ("drain_single_instant", "drain_single_50ms"),
     "poison": ("poison",),
-    "sync_pull": ("sync_pull",),
+    "sync_pull": ("sync_pull", "sync_pull_50ms"),
     "lane_runs": (
         "drain_batch",
         "latency_warm_p50",

@@ -1,7 +1,7 @@
 """A link with its two servers on the line: what settles records and what reads feeds share.
 
-One record of a link is settled at a time, in this run by a lock and across runs by the shelf's turn: records lean
-on each other, and two runs creating the same patient would make two of them.
+Some records of a link are settled side by side, each in one task's hand; one run at a time has its turn at a link,
+for two runs creating the same patient would make two of them.
 """
 
 import asyncio
@@ -9,15 +9,17 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from assets.openmrs.catchment import Catchment
 from assets.openmrs.events import Key, Side
 from assets.openmrs.hints import Told
 from assets.openmrs.links import Link, account
 from assets.openmrs.mapping import FarKind
 from assets.openmrs.membership import present
-from assets.openmrs.ports import Outcome, Settled
+from assets.openmrs.ports import Learnt, Outcome, Settled
 from assets.openmrs.shelf import StoreShelf
-from assets.openmrs.sync import UNDECIDED, Sync
+from assets.openmrs.sync import Sync
 from assets.openmrs.tree import decode, text
+from assets.openmrs.turns import InHand, Turn
 from resources import partner_http
 from resources.errors import DeliveryError, OneAway, PartnerAway, Refused, TryLater, Unsure
 from resources.fhir_server import FhirServer
@@ -39,15 +41,20 @@ class Connected:
         link: Link,
         settings: Settings,
         shelf: StoreShelf,
+        turn: Turn,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.link = link
-        self._over = partner_http.transport(connections=8)
+        self._over = partner_http.transport(connections=link.at_once + 2)
         self.ends = {side: self._end(side, settings) for side in Side}
         self.outbox = ChildOutbox(link.outbox_url) if link.push == "C" else None
-        self._shelf, self._clock = shelf, clock
-        self._lock = asyncio.Lock()
-        self._sync: tuple[float, Sync] | None = None
+        self._shelf, self._turn, self._clock = shelf, turn, clock
+        self._room = asyncio.Semaphore(link.at_once)
+        self._hand = InHand()
+        self._asking = asyncio.Lock()
+        self._fresh_at = 0.0
+        self._catchment: Catchment | None = None
+        self._learnt = Learnt()
         self._away = (0.0, "")
 
     def _end(self, side: Side, settings: Settings) -> FhirServer:
@@ -59,23 +66,18 @@ class Connected:
     async def close(self) -> None:
         """Hang up everywhere."""
         await self._over.aclose()
-        await self._shelf.close()
         if self.outbox is not None:
             await asyncio.to_thread(self.outbox.close)
 
     async def settle(self, told: Told, message: int) -> Settled:
         """Bring the record of one message to agreement, and keep what came of it."""
-        async with self._lock:
+        async with self._room:
             self._answering()
-            await self._shelf.turn()
-            self._shelf.message = message
-            try:
-                return await self._settled(told)
-            except DeliveryError as error:
-                raise self._judged(error) from None
-            finally:
-                self._shelf.message = None
-                await self._shelf.done()
+            async with self._turn:
+                try:
+                    return await self._settled(told, self._shelf.of(message))
+                except DeliveryError as error:
+                    raise self._judged(error) from None
 
     def _answering(self) -> None:
         until, why = self._away
@@ -84,6 +86,8 @@ class Connected:
 
     def _judged(self, error: DeliveryError) -> DeliveryError:
         """A side that is away holds up its own link only; what may have arrived is asked about."""
+        if isinstance(error, OneAway):
+            return error
         away = isinstance(error, PartnerAway) or (
             isinstance(error, TryLater) and not isinstance(error, Unsure) and error.status in _NOT_THE_RECORD
         )
@@ -95,27 +99,29 @@ class Connected:
             f"{self.link.name}: {error}", status=error.status, answer=error.answer, after_seconds=wait
         )
 
-    async def _settled(self, told: Told) -> Settled:
-        sync, decision = await self._fresh(), await self._shelf.decision(told.on, told.key)
-        done = await sync.settle(
-            told.on,
-            told.key,
-            await self._shelf.actions(),
-            handed_in=decode(bytes(told.record)) if told.record else None,
-            decision=decision or UNDECIDED,
-        )
-        history = await self._history(done) if done.wants_history else []
-        await self._shelf.settle(done, history=history, decided=decision is not None)
+    async def _settled(self, told: Told, shelf: StoreShelf) -> Settled:
+        catchment = await self._present()
+        sync = Sync(self.link, self.ends, shelf, catchment, hand=self._hand, learnt=self._learnt)
+        async with sync.alone(told.on, told.key):
+            # Only of a patient it matters what the publisher said: whether older records are to be fetched.
+            actions = await shelf.actions() if told.type == "Patient" else frozenset()
+            handed_in = decode(bytes(told.record)) if told.record else None
+            done = await sync.settle(told.on, told.key, actions, handed_in)
+            if done.outcome is Outcome.CONFLICT and (decision := await shelf.decision(told.on, told.key)):
+                done = await sync.settle(told.on, told.key, actions, handed_in, decision)
+            history = await self._history(done) if done.wants_history else []
+            await shelf.settle(done, history=history)
         await self._mark(told, done)
         return done
 
-    async def _fresh(self) -> Sync:
+    async def _present(self) -> Catchment:
         """What a run has learnt of neighbours and members holds as long as a reading of the feeds does."""
-        now = self._clock()
-        if self._sync is None or now - self._sync[0] > self.link.every_seconds:
-            catchment = await present(self.link.catchment, self.ends[Side.PARENT])
-            self._sync = now, Sync(self.link, self.ends, self._shelf, catchment)
-        return self._sync[1]
+        async with self._asking:
+            now = self._clock()
+            if self._catchment is None or now - self._fresh_at > self.link.every_seconds:
+                self._catchment = await present(self.link.catchment, self.ends[Side.PARENT])
+                self._fresh_at, self._learnt = now, Learnt()
+        return self._catchment
 
     async def _history(self, done: Settled) -> list[Key]:
         """The older records of a patient who has come into the catchment: they are looked at one by one (R16)."""

@@ -77,6 +77,7 @@ class _Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     child_kind: Literal["openmrs", "fhir-r4"] = "openmrs"
     page_size: Positive = 5
     rate: Positive = 20
+    at_once: Positive = 8
     every_seconds: Positive = 60
     clock_limit_seconds: Positive = 30
     outbox_url: str = ""
@@ -117,6 +118,7 @@ class Link:
     policies: Mapping[str, Policy]
     page_size: int
     rate: int
+    at_once: int
     every_seconds: int
     clock_limit_seconds: int
     outbox_url: str
@@ -124,6 +126,11 @@ class Link:
 
     def on(self, side: Side) -> End:
         return self.parent if side is Side.PARENT else self.child
+
+    @property
+    def same_ids(self) -> bool:
+        """Whether records have the same ids on both sides, because both sides take ours."""
+        return all(self.on(side).kind is FarKind.OPENMRS_REST for side in Side)
 
     def policy(self, kind: str) -> Policy:
         """What happens when both sides changed a record of this type; ``merge`` unless the file says."""
@@ -182,6 +189,7 @@ def _link(name: str, found: _Link) -> Link:
         policies=found.conflict,
         page_size=found.page_size,
         rate=found.rate,
+        at_once=found.at_once,
         every_seconds=found.every_seconds,
         clock_limit_seconds=found.clock_limit_seconds,
         outbox_url=found.outbox_url,

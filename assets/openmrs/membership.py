@@ -2,7 +2,7 @@
 
 from assets.openmrs.catchment import Catchment, Members, group_members
 from assets.openmrs.events import Action, Key, Side
-from assets.openmrs.ports import FarEnd, Shelf, reading
+from assets.openmrs.ports import FarEnd, Learnt, Shelf, reading
 from assets.openmrs.records import patient_of
 from assets.openmrs.states import Alive, Reading, RecordState
 from resources.errors import PartnerAway
@@ -21,11 +21,11 @@ async def present(catchment: Catchment, parent: FarEnd) -> Catchment:
 class Membership:
     """The catchment of one link during one run."""
 
-    def __init__(self, catchment: Catchment, parent: FarEnd, shelf: Shelf) -> None:
+    def __init__(self, catchment: Catchment, parent: FarEnd, shelf: Shelf, learnt: Learnt) -> None:
         self._catchment = catchment
         self._parent = parent
         self._shelf = shelf
-        self._inside: dict[str, bool] = {}
+        self._inside = learnt.inside
 
     async def may_go_down(self, state: RecordState, parent: Reading) -> bool:
         """Whether the clinic may have the record: decided on the patient's present record at the parent."""
@@ -37,7 +37,9 @@ class Membership:
         if state.type == "Patient":
             self._inside[patient.id] = self._catchment.holds(parent.record)
         elif patient.id not in self._inside:
-            self._inside[patient.id] = await self._patient_inside(patient)
+            found = await self._patient_inside(patient)
+            # The patient's own record may have been settled meanwhile, and knows better.
+            self._inside.setdefault(patient.id, found)
         return self._inside[patient.id]
 
     async def _patient_inside(self, patient: Key) -> bool:

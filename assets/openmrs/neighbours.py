@@ -12,7 +12,7 @@ from assets.openmrs.events import Key, Side
 from assets.openmrs.links import Link
 from assets.openmrs.mapping import FarKind
 from assets.openmrs.merge import Change
-from assets.openmrs.ports import FarEnd, Settled, Shelf, reading
+from assets.openmrs.ports import FarEnd, Learnt, Shelf, reading
 from assets.openmrs.reconcile import Conflict, Create, Edit, Quarrel, Write
 from assets.openmrs.records import patient_of, redirected, references
 from assets.openmrs.states import Absence, Alive, Reading, RecordState
@@ -21,20 +21,23 @@ from assets.openmrs.tree import Json, Tree, decode, get, items, text
 #: A reference is fetched through this many records: observation, encounter, visit, patient, location.
 DEEPEST = 6
 
-#: Settles a record from a side at a depth: the way a missing reference is fetched.
-Fetch = Callable[[Side, Key, int], Awaitable[Settled]]
+#: Settles a record from a side at a depth, and keeps it: the way a missing reference is fetched. None: this very
+#: task has it in hand already.
+Fetch = Callable[[Side, Key, int], Awaitable[RecordState | None]]
 
 
 class Neighbours:
     """What one link's records point to, remembered for one run."""
 
-    def __init__(self, link: Link, ends: Mapping[Side, FarEnd], shelf: Shelf, fetch: Fetch) -> None:
+    def __init__(
+        self, link: Link, ends: Mapping[Side, FarEnd], shelf: Shelf, fetch: Fetch, learnt: Learnt
+    ) -> None:
         self._link = link
         self._ends = ends
         self._shelf = shelf
         self._fetch = fetch
-        self._there: dict[tuple[Side, Key], str] = {}
-        self._same_ids = all(link.on(side).kind is FarKind.OPENMRS_REST for side in Side)
+        self._there = learnt.there
+        self._same_ids = link.same_ids
 
     async def pointed(self, write: Write, depth: int) -> tuple[Write, tuple[Key, ...]]:
         """The write with its references on the target's ids, and the records it points to that are not there."""
@@ -100,9 +103,8 @@ class Neighbours:
         found = await self._find(target, key)
         if not found and depth < DEEPEST:
             fetched = await self._fetch(target.other, key, depth + 1)
-            await self._shelf.keep(fetched)
-            known = fetched.state.on(target)
-            found = known.id if known.base is not None else ""
+            known = fetched.on(target) if fetched else None
+            found = known.id if known is not None and known.base is not None else ""
         if found:
             self._there[target, key] = found
         return found
@@ -153,6 +155,21 @@ class Neighbours:
         keys = [Key(key.type, text(decode(each), "id")) for each in alike]
         owned = await self._shelf.states(side.other, keys)
         return [each for each, found in zip(alike, keys, strict=True) if found not in owned]
+
+    async def edited_twin(self, state: RecordState) -> tuple[Alive, RecordState] | None:
+        """What an edit whose answer was lost left under another uuid: an observation is never changed in place."""
+        target = state.intended
+        if target is None or state.sent is None or state.type != "Observation":
+            return None
+        patient = text(state.sent, "subject", "reference").rpartition("/")[2]
+        found = await self._ends[target].search(state.type, {"patient": patient}) if patient else []
+        alike = [record for record in map(decode, found) if _marks(record) == _marks(state.sent)]
+        keys = {Key(state.type, text(record, "id")): record for record in alike}
+        owned = await self._shelf.states(target, keys)
+        for key, record in keys.items():
+            if key not in owned:
+                return Alive(record), renumbered(state, target, key.id)
+        return None
 
     async def identifier_taken(self, write: Create, readings: Mapping[Side, Reading]) -> Conflict | None:
         """Why a new patient was refused: somebody there has the identifier. A person decides (R19)."""

@@ -5,7 +5,7 @@ The store's half is a protocol: which rows hold it is decided where the SQL is.
 
 import enum
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from assets.openmrs.events import Key, Side
@@ -41,9 +41,28 @@ class Shelf(Protocol):
         """Commit, before anything is sent: the state with its intention, and the exact calls."""
         ...
 
+    async def refused(self, state: RecordState) -> None:
+        """Commit that what was begun has not happened: the server has refused it."""
+        ...
+
+    async def begun(self, kind: str) -> list[RecordState]:
+        """Records of a type of which a write was begun whose end is not known yet."""
+        ...
+
     async def keep(self, done: "Settled") -> None:
         """Commit the outcome of a record that was fetched because another points to it (R8)."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What a run has found out of a link's records, shared by those it settles side by side.
+
+    ``there`` are ids of records known to be on a side, ``inside`` says which patients are of the catchment.
+    """
+
+    there: dict[tuple[Side, Key], str] = field(default_factory=dict)
+    inside: dict[str, bool] = field(default_factory=dict)
 
 
 class Outcome(enum.Enum):

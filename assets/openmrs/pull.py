@@ -3,6 +3,8 @@
 Which page comes next is ``walk``'s decision; what becomes of the entries is ``sync``'s.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +13,7 @@ from assets.openmrs.events import CARRIED, Entry, Key, record_id
 from assets.openmrs.feed import Answer, Page, answered
 from assets.openmrs.tree import decode, text
 from assets.openmrs.walk import RECENT, Gap, Position, Stage, Step, Walk, begin, step
+from resources.errors import DeliveryError
 from resources.openmrs import FeedAnswer
 
 #: Which FHIR type a feed's gap is searched for.
@@ -51,17 +54,30 @@ Take = Callable[[Step, Progress], Awaitable[None]]
 
 
 async def read_feed(end: FeedEnd, category: str, position: Position, take: Take) -> Walk:
-    """Read a feed from ``position`` to its end. Nothing new costs one request."""
+    """Read a feed from ``position`` to its end. Nothing new costs one request.
+
+    The next page is asked for while the one before is written down.
+    """
     walk, last = begin(position), 0
-    while (asked := walk.asks) is not None:
-        answer = await _page(end, category, asked)
-        number = answer.number if isinstance(answer, Page) else asked
-        closing, last = walk.stage is Stage.CLOSING, max(last, number)
-        found = step(walk, answer)
-        if asked != RECENT and last <= number and found.walk.stage is Stage.READING:
-            last = max(last, await _newest(end, category))
-        walk = found.walk
-        await take(found, Progress(category=category, page=last if closing else number, last=last))
+    ahead: asyncio.Task[Answer] | None = None
+    try:
+        while (asked := walk.asks) is not None:
+            ahead = ahead or asyncio.create_task(_page(end, category, asked))
+            answer, ahead = await ahead, None
+            number = answer.number if isinstance(answer, Page) else asked
+            closing, last = walk.stage is Stage.CLOSING, max(last, number)
+            found = step(walk, answer)
+            if asked != RECENT and last <= number and found.walk.stage is Stage.READING:
+                last = max(last, await _newest(end, category))
+            walk = found.walk
+            if walk.asks is not None:
+                ahead = asyncio.create_task(_page(end, category, walk.asks))
+            await take(found, Progress(category=category, page=last if closing else number, last=last))
+    finally:
+        if ahead is not None:
+            ahead.cancel()
+            with contextlib.suppress(asyncio.CancelledError, DeliveryError):
+                await ahead
     return walk
 
 

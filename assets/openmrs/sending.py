@@ -8,6 +8,7 @@ more: both sides are read before anything is written.
 import asyncio
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from assets.drain.settings import SinglesLane, pace
@@ -17,8 +18,12 @@ from assets.openmrs.connected import Connected, failure
 from assets.openmrs.events import Side
 from assets.openmrs.links import Link, LinksError
 from assets.openmrs.shelf import StoreShelf
+from assets.openmrs.turns import Turn
 from resources.errors import Refused
 from resources.settings import SettingError, Settings
+from resources.store import sync_records
+from resources.store.connect import AsyncConnection, BorrowedAsync, connect_async, process_number
+from resources.store.ids import Ids
 from resources.store.lanes import NUMBERS
 from resources.store.seal import Sealer
 from resources.store.values import Arrival, Message, OnFailure, Owed, Receipt
@@ -27,8 +32,10 @@ NAME = "openmrs"
 NUMBER = NUMBERS[NAME]
 ROOT = Path(__file__).resolve().parents[2]
 
-#: Records of a link go one at a time; more in hand than links only keeps the next ones ready.
-AT_ONCE = 16
+#: Messages in hand at a time, of all links together: twice what the links settle at once keeps the next ones ready.
+FEWEST, MOST = 16, 64
+#: Connections to the store for all links together: a statement is short, a clinic's answer is long.
+BORROWED = 6
 
 
 def links(settings: Settings) -> tuple[Link, ...]:
@@ -64,7 +71,11 @@ def lane(settings: Settings) -> SinglesLane:
     async def connect() -> Client:
         return Client(known, settings)
 
-    planned = pace(settings, settle=settings.number("OPENMRS_SETTLE_SECONDS", 5.0), concurrency=AT_ONCE)
+    planned = pace(
+        settings,
+        settle=settings.number("OPENMRS_SETTLE_SECONDS", 5.0),
+        concurrency=min(MOST, max(FEWEST, 2 * sum(link.at_once for link in known))),
+    )
     return SinglesLane(
         name=NAME,
         number=NUMBER,
@@ -90,6 +101,8 @@ class Client:
         self.links = {link.name: link for link in known}
         self.sealer = Sealer(settings.keys)
         self._settings = settings
+        self._lend = BorrowedAsync(settings.database_url, "handoff openmrs", BORROWED)
+        self._turns: list[AsyncConnection] = []
         self._open: dict[str, asyncio.Future[Connected]] = {}
 
     async def send(self, message: Message) -> Receipt:
@@ -113,11 +126,18 @@ class Client:
         return await self._open[name]
 
     async def _connect(self, name: str) -> Connected:
-        shelf = await StoreShelf.open(self._settings.database_url, Sealer(self._settings.keys), name)
-        return Connected(self.links[name], self._settings, shelf)
+        db = await connect_async(self._settings.database_url, "handoff openmrs turn")
+        self._turns.append(db)
+        lock = self.sealer.blind("lock", hints.LANE, name)
+        turn = Turn(partial(sync_records.lock, db, lock), partial(sync_records.unlock, db, lock))
+        shelf = StoreShelf(self._lend, self.sealer, Ids(await process_number(db)), name)
+        return Connected(self.links[name], self._settings, shelf, turn)
 
     async def close(self) -> None:
         """Hang up everywhere."""
         for one in self._open.values():
             if one.done() and not one.exception():
                 await one.result().close()
+        for db in self._turns:
+            await db.close()
+        await self._lend.close()

@@ -3,7 +3,8 @@
 States are read when asked for and kept in no other place, so a run that dies leaves nothing half known.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from assets.drain.bodies import pack
@@ -13,8 +14,7 @@ from assets.openmrs.ports import Outcome, Settled
 from assets.openmrs.reconcile import Decision
 from assets.openmrs.states import RecordState
 from resources.store import sync_feeds, sync_records
-from resources.store.connect import AsyncConnection, connect_async, process_number
-from resources.store.ids import Ids
+from resources.store.connect import BorrowedAsync
 from resources.store.seal import Sealer
 from resources.store.sync_hints import Hint
 from resources.store.sync_records import Call, Kept, Name, Remembered
@@ -28,29 +28,15 @@ CHANGED = (Outcome.APPLIED, Outcome.NOT_KEPT, Outcome.TOMBSTONED, Outcome.PURGED
 class StoreShelf:
     """One link's records. ``message`` is the one being settled: what is sent on the way belongs to it."""
 
-    def __init__(self, db: AsyncConnection, sealer: Sealer, ids: Ids, link: str) -> None:
-        self.db = db
+    def __init__(self, lend: BorrowedAsync, sealer: Sealer, ids: Callable[[], int], link: str) -> None:
         self.message: int | None = None
-        self._sealer, self._ids, self._link = sealer, ids, link
-        self._lock = sealer.blind("lock", hints.LANE, link)
+        self._lend, self._sealer, self._ids, self._link = lend, sealer, ids, link
 
-    @classmethod
-    async def open(cls, url: str, sealer: Sealer, link: str) -> "StoreShelf":
-        """On a connection of its own."""
-        db = await connect_async(url, "handoff openmrs")
-        return cls(db, sealer, Ids(await process_number(db)), link)
-
-    async def turn(self) -> None:
-        """Wait until no other run settles this link."""
-        await sync_records.lock(self.db, self._lock)
-
-    async def done(self) -> None:
-        """Let another run have its turn."""
-        await sync_records.unlock(self.db, self._lock)
-
-    async def close(self) -> None:
-        """Hang up."""
-        await self.db.close()
+    def of(self, message: int) -> "StoreShelf":
+        """The shelf while this message is being settled; others are settled beside it."""
+        found = copy.copy(self)
+        found.message = message
+        return found
 
     async def states(self, side: Side, keys: Iterable[Key]) -> Mapping[Key, RecordState]:
         """What is remembered, by present and former ids on ``side``."""
@@ -62,7 +48,8 @@ class StoreShelf:
         names = {hints.name_of(self._sealer, self._link, key): key for key in keys}
         if not names:
             return {}
-        found = await sync_records.find(self.db, self._sealer, self._link, side.value, names)
+        async with self._lend() as db:
+            found = await sync_records.find(db, self._sealer, self._link, side.value, names)
         return {names[name]: kept for name, kept in found.items()}
 
     async def owe(self, state: RecordState, side: Side, kind: str, message: bytes) -> None:
@@ -71,7 +58,19 @@ class StoreShelf:
         if self.message is not None:
             packed = pack(message, {"side": side.value, "link": self._link})
             call = Call(message=self.message, kind=f"{kind} at the {side.value}", packed=packed)
-        await sync_records.remember(self.db, self._sealer, self._ids, self._remembered(state), call)
+        async with self._lend() as db:
+            await sync_records.remember(db, self._sealer, self._ids, self._remembered(state), call)
+
+    async def refused(self, state: RecordState) -> None:
+        """Commit that what was begun has not happened."""
+        async with self._lend() as db:
+            await sync_records.remember(db, self._sealer, self._ids, self._remembered(state), None)
+
+    async def begun(self, kind: str) -> list[RecordState]:
+        """Records of a type with a write whose end is not known."""
+        async with self._lend() as db:
+            found = await sync_records.begun(db, self._sealer, self._link, kind)
+        return [remembering.unpacked(kept.body)[0] for kept in found]
 
     async def decision(self, side: Side, key: Key) -> Decision | None:
         """What a person decided about the record's conflict and nobody has carried out yet."""
@@ -80,18 +79,19 @@ class StoreShelf:
 
     async def actions(self) -> frozenset[Action]:
         """What the publishers said of the entries that led to this message."""
-        return hints.actions(await sync_feeds.actions(self.db, self.message or 0))
+        async with self._lend() as db:
+            return hints.actions(await sync_feeds.actions(db, self.message or 0))
 
     async def keep(self, done: Settled) -> None:
         """Commit the outcome of a record that another points to; it has no message but the other's."""
         await self._settle(done, ())
 
-    async def settle(self, done: Settled, *, history: Sequence[Key] = (), decided: bool = False) -> None:
+    async def settle(self, done: Settled, *, history: Sequence[Key] = ()) -> None:
         """Commit the outcome of the message's own record, with the records to be looked at because of it."""
         more = [hints.hint(self._sealer, self._link, Side.PARENT, key) for key in history]
-        await self._settle(done, more, decided=decided)
+        await self._settle(done, more)
 
-    async def _settle(self, done: Settled, more: Sequence[Hint], *, decided: bool = False) -> None:
+    async def _settle(self, done: Settled, more: Sequence[Hint]) -> None:
         unsettled = done.outcome in UNSETTLED
         state = await self._before(done) if unsettled else done.state
         names = {hints.name_of(self._sealer, self._link, key) for _, key in remembering.ids_of(state)}
@@ -105,16 +105,30 @@ class StoreShelf:
             changed=sorted(names) if done.outcome in CHANGED else (),
             hints=more,
             ended=not unsettled and done.outcome is not Outcome.SET_ASIDE,
-            decided=decided and not unsettled,
+            decided=not unsettled,
             audit=_overruled(done),
         )
-        await sync_records.settle(self.db, self._sealer, self._ids, outcome)
+        async with self._lend() as db:
+            await sync_records.settle(db, self._sealer, self._ids, outcome)
 
     async def _before(self, done: Settled) -> RecordState:
-        """The state as it is kept: a record that waits has settled nothing."""
-        known = await self.states(Side.PARENT, [Key(done.state.type, done.state.parent.id)])
-        known = known or await self.states(Side.CHILD, [Key(done.state.type, done.state.child.id)])
-        return next(iter(known.values()), done.state)
+        """The state as it is kept: a record that waits has settled nothing but which ids are its own.
+
+        An edit that was begun is over: both sides have been read, and what it may have left was looked for.
+        """
+        found = done.state
+        known = await self.states(Side.PARENT, [Key(found.type, found.parent.id)])
+        known = known or await self.states(Side.CHILD, [Key(found.type, found.child.id)])
+        kept = next(iter(known.values()), found)
+        edited = kept.intended is not None and kept.on(kept.intended).base is not None
+        return replace(
+            kept,
+            parent=replace(kept.parent, id=found.parent.id),
+            child=replace(kept.child, id=found.child.id),
+            former=found.former,
+            intended=None if edited else kept.intended,
+            sent=None if edited else kept.sent,
+        )
 
     def _remembered(self, state: RecordState, done: Settled | None = None) -> Remembered:
         names = [
@@ -126,6 +140,7 @@ class StoreShelf:
             type=state.type,
             queue=hints.queue_of(self._sealer, self._link, Key(state.type, state.parent.id)),
             names=names,
+            begun=state.intended is not None,
             body=remembering.packed(state, done.conflict if done else None),
         )
 

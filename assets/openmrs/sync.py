@@ -1,11 +1,12 @@
 """One record brought to agreement: read here, read there, decide, write, read back.
 
-``Sync`` lives as long as a run. It keeps nothing that a crash would miss: what it must remember it returns
+A ``Sync`` is made for each message of a run. It keeps nothing that a crash would miss: what it must remember it returns
 as ``Settled`` for the store, and before a first byte leaves it has told the store what it is about to do.
 A server that is away raises ``TryLater`` or ``PartnerAway`` out of here, and so parks nothing (R7).
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeGuard
 
@@ -18,8 +19,8 @@ from assets.openmrs.links import Link
 from assets.openmrs.mapping import Mapped, Target, calls, message_kind, outgoing
 from assets.openmrs.membership import Membership, enters
 from assets.openmrs.merge import Change, applied, changes, stuck
-from assets.openmrs.neighbours import Neighbours, renumbered
-from assets.openmrs.ports import FarEnd, Outcome, Settled, Shelf, reading
+from assets.openmrs.neighbours import DEEPEST, Neighbours, renumbered
+from assets.openmrs.ports import FarEnd, Learnt, Outcome, Settled, Shelf, reading
 from assets.openmrs.reconcile import (
     Carry,
     Conflict,
@@ -38,22 +39,55 @@ from assets.openmrs.reconcile import (
 )
 from assets.openmrs.states import Absence, Alive, Known, Reading, RecordState, settled
 from assets.openmrs.tree import Tree
+from assets.openmrs.turns import InHand
 from resources.errors import Refused
 
 UNDECIDED = Decision()
+#: A server answers an edited record of these types under another uuid.
+RENUMBERED = frozenset({"Observation"})
+GONE = 410
 #: Stands in place of an element where nothing of a write is to be seen.
 ALL_OF_IT = "(the record itself)"
 
 
 class Sync:
-    """Settles records of one link in one run; ``catchment`` has the run's members where it is a Group."""
+    """Settles records of one link; ``catchment`` has the run's members where it is a Group.
 
-    def __init__(self, link: Link, ends: Mapping[Side, FarEnd], shelf: Shelf, catchment: Catchment) -> None:
+    ``hand`` and ``learnt`` are the link's in this run: others settle their records beside us.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        ends: Mapping[Side, FarEnd],
+        shelf: Shelf,
+        catchment: Catchment,
+        *,
+        hand: InHand | None = None,
+        learnt: Learnt | None = None,
+    ) -> None:
         self._link = link
         self._ends = ends
         self._shelf = shelf
-        self._membership = Membership(catchment, ends[Side.PARENT], shelf)
-        self._near = Neighbours(link, ends, shelf, self._fetch)
+        self._hand = hand or InHand()
+        learnt = learnt or Learnt()
+        self._membership = Membership(catchment, ends[Side.PARENT], shelf, learnt)
+        self._near = Neighbours(link, ends, shelf, self._fetch, learnt)
+
+    @asynccontextmanager
+    async def alone(self, side: Side, key: Key) -> AsyncIterator[None]:
+        """Have a record in hand, whatever id of it we were told."""
+        fixed = self._link.same_ids and key.type not in RENUMBERED
+        while True:
+            name = key if fixed else await self._name(side, key)
+            async with self._hand.one(name):
+                if fixed or name == await self._name(side, key):  # it may have got another id while we waited
+                    yield
+                    return
+
+    async def _name(self, side: Side, key: Key) -> Key:
+        state, _ = await self._state(side, key)
+        return Key(key.type, state.parent.id)
 
     async def settle(
         self,
@@ -67,9 +101,12 @@ class Sync:
         """Bring one record to agreement after a hint from ``side``.
 
         ``handed_in`` is its state there (scenarios B and C); ``decision`` is a person's word on its conflict,
-        which is carried out like any other write: both sides are read anew before it.
+        which is carried out like any other write: both sides are read anew before it. The caller has the
+        record in hand (``alone``).
         """
-        state = await self._state(side, key)
+        state, known = await self._state(side, key)
+        if not known and await self._ours_perhaps(side, key, depth):
+            state, _ = await self._state(side, key)
         if key.id != state.on(side).id:
             return _done(key, state, Outcome.UNCHANGED, Reason.RENUMBERED.value)
         here = (
@@ -79,6 +116,12 @@ class Sync:
             return _done(key, state, Outcome.UNCHANGED, Reason.ECHO.value)
         there, state = await self._near.other(side, key, state)
         parent, child = (here, there) if side is Side.PARENT else (there, here)
+        if state.intended and (child if state.intended is Side.CHILD else parent) is Absence.VOIDED:
+            twin = await self._near.edited_twin(state)
+            if twin is not None and state.intended is Side.CHILD:
+                child, state = twin
+            elif twin is not None:
+                parent, state = twin
         inside = await self._membership.may_go_down(state, parent)
         if not inside and not isinstance(child, Alive) and state.child.base is None:
             return _done(key, replace(state, outside=True), Outcome.OUTSIDE, Outcome.OUTSIDE.value)
@@ -104,8 +147,46 @@ class Sync:
             plan = replace(plan, writes=tuple(new))
         return plan
 
-    async def _fetch(self, side: Side, key: Key, depth: int) -> Settled:
-        return await self.settle(side, key, depth=depth)
+    async def _fetch(self, side: Side, key: Key, depth: int) -> RecordState | None:
+        """Settle a record that another points to, and keep it; it has no message but the other's."""
+        if self._hand.mine(await self._name(side, key)):
+            return None
+        async with self.alone(side, key):
+            state, _ = await self._state(side, key)
+            if state.on(side.other).base is None or state.intended:  # nobody has brought it while we waited
+                done = await self.settle(side, key, depth=depth)
+                await self._shelf.keep(done)
+                state = done.state
+        return state
+
+    async def _ours_perhaps(self, side: Side, key: Key, depth: int) -> bool:
+        """Whether writes to that side whose end was not known had to be settled first.
+
+        A record nobody has heard of may be what one of them made under an id that we have not been told: taken
+        for a new one it would be made a second time on the other side.
+        """
+        renumbers = not self._link.same_ids or key.type in RENUMBERED
+        if not renumbers or depth >= DEEPEST:
+            return False
+        found = False
+        for state in await self._shelf.begun(key.type):
+            source = side.other
+            fixed = self._link.same_ids and state.on(side).base is None
+            if state.intended is side and not fixed:
+                found = await self._end_begun(source, Key(key.type, state.on(source).id), depth) or found
+        return found
+
+    async def _end_begun(self, side: Side, key: Key, depth: int) -> bool:
+        if self._hand.mine(await self._name(side, key)):
+            return False
+        async with self.alone(side, key):
+            state, _ = await self._state(side, key)
+            if state.intended is not None:
+                try:
+                    await self._shelf.keep(await self.settle(side, key, depth=depth + 1))
+                except Refused:
+                    return True  # it has not happened; its own message says so to a person
+        return True
 
     async def _left(
         self, key: Key, state: RecordState, parent: Reading, child: Reading, depth: int
@@ -193,15 +274,25 @@ class Sync:
         mapped = self._mapped(state, write, readings)
         if problems := before_sending(mapped.calls):
             return _done(key, state, Outcome.SET_ASIDE, "; ".join(problems[:5]))
-        if isinstance(write, Create):
-            state = replace(state, intended=write.side, sent=canonical(write.record))
         if not mapped.calls:
             return state, list(mapped.left)
+        if isinstance(write, Create):
+            state = replace(state, intended=write.side, sent=canonical(write.record))
+        elif isinstance(write, Edit) and state.type in RENUMBERED:
+            state = replace(state, intended=write.side, sent=canonical(write.after))
         message = outgoing(mapped.calls)
         await self._shelf.owe(state, write.side, message_kind(write), message)
         try:
             sent = await self._ends[write.side].carry_out(message)
-        except Refused:
+        except Refused as refused:
+            # A dropped connection may have been tried again below us: what it left the first time is looked for.
+            twin = await self._near.edited_twin(state) if refused.status == GONE else None
+            if twin is not None:
+                readings[write.side], state = twin
+                return state, _unkept(write, mapped, readings[write.side])
+            if state.intended is not None:
+                state = replace(state, intended=None, sent=None)
+                await self._shelf.refused(state)
             if gone := await self._near.gone(write):
                 return _parked(key, state, gone)
             if isinstance(write, Create) and (taken := await self._near.identifier_taken(write, readings)):
@@ -226,11 +317,12 @@ class Sync:
         )
         return calls(write, target)
 
-    async def _state(self, side: Side, key: Key) -> RecordState:
+    async def _state(self, side: Side, key: Key) -> tuple[RecordState, bool]:
+        """What is remembered of the record, and whether that is anything."""
         known = await self._shelf.states(side, [key])
         if key in known:
-            return known[key]
-        return RecordState(type=key.type, parent=Known(id=key.id), child=Known(id=key.id))
+            return known[key], True
+        return RecordState(type=key.type, parent=Known(id=key.id), child=Known(id=key.id)), False
 
 
 _NOTHING = {

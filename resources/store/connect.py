@@ -4,9 +4,10 @@ Session pooling only: a run listens and holds an advisory lock on its connection
 mode would break both).
 """
 
+import asyncio
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import psycopg
@@ -87,6 +88,32 @@ class Borrowed:
             self._closed = True
             while self._free:
                 self._free.pop().close()
+
+
+class BorrowedAsync:
+    """The same for the tasks of an event loop; at most so many at a time, whoever comes later waits."""
+
+    def __init__(self, url: str, name: str, most: int) -> None:
+        self._url = url
+        self._name = name
+        self._free: list[AsyncConnection] = []
+        self._room = asyncio.Semaphore(most)
+
+    @asynccontextmanager
+    async def __call__(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection; one that broke is not lent again."""
+        async with self._room:
+            connection = self._free.pop() if self._free else await connect_async(self._url, self._name)
+            try:
+                yield connection
+            finally:
+                if not connection.closed:
+                    self._free.append(connection)
+
+    async def close(self) -> None:
+        """Close what is not lent."""
+        while self._free:
+            await self._free.pop().close()
 
 
 async def process_number(connection: AsyncConnection) -> int:

@@ -114,6 +114,16 @@ _OTHERS = (
     DELETE FROM hcoint_visit WHERE visit = ANY(ARRAY(
         SELECT visit FROM hcoint_visit WHERE at < now() - %(days)s * interval '1 day' LIMIT 10000))
     """,
+    # an entry that is met again after that leads to one more look at its record, which finds nothing to do
+    """
+    DELETE FROM sync_entry WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM sync_entry AS e WHERE at < now() - %(days)s * interval '1 day'
+           AND NOT EXISTS (SELECT 1 FROM work AS w WHERE w.arrival = e.arrival) LIMIT 10000))
+    """,
+    """
+    DELETE FROM sync_gap WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM sync_gap WHERE closed_at < now() - %(days)s * interval '1 day' LIMIT 10000))
+    """,
 )
 
 

@@ -132,7 +132,7 @@ async def place(db: AsyncConnection, feed: Feed) -> Place:
 
 async def take(db: AsyncConnection, sealer: Sealer, ids: Callable[[], int], feed: Feed, read: Read) -> int:
     """Write down one answer of a feed; return how many of its entries are new."""
-    async with db.transaction():
+    async with db.pipeline(), db.transaction():
         new = await hear(db, sealer, ids, feed, read.heard, put_off=True)
         await _found(db, feed, read)
         await db.execute(_MOVE, _moved(feed, read))

@@ -78,10 +78,12 @@ async def add(
     if not hints:
         return []
     keys = sorted({hint.queue for hint in hints})
-    rows: list[Any] = await (await db.execute(_LOCK, {"lane": LANE, "keys": keys})).fetchall()
+    locked = await db.execute(_LOCK, {"lane": LANE, "keys": keys})
+    open_hints = await db.execute(_WAITING, [keys])  # in a pipeline both are on their way before one is read
+    rows: list[Any] = await locked.fetchall()
     seqs = {key: seq for key, seq, _ in rows}
     free = {key for key, _, at_rest in rows if at_rest}
-    waiting: list[Any] = await (await db.execute(_WAITING, [keys])).fetchall()
+    waiting: list[Any] = await open_hints.fetchall()
     joined = {(queue, kind): arrival for queue, kind, arrival in waiting if queue in free}
     arrivals, fresh = [], []
     for hint in hints:

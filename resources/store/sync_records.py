@@ -46,7 +46,10 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """What is to be kept of a record; ``names`` are all its ids, ``queue`` is where it is first given one."""
+    """What is to be kept of a record; ``names`` are all its ids, ``queue`` is where it is first given one.
+
+    ``begun``: a write is about to leave that may give the record another id on that side.
+    """
 
     link: str
     type: str
@@ -55,6 +58,7 @@ class Remembered:
     body: bytes = field(repr=False)
     outcome: str = ""
     reason: str = ""
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +75,8 @@ class Outcome:
     """What settling a record came to, and what follows from it.
 
     ``waits_for`` are blind names; ``changed`` are those that others may wait for. ``ended``: an earlier failure
-    of this record is over. ``audit`` is what a policy overruled, by the names of elements.
+    of this record is over. ``decided``: so is what a person said about it. ``audit`` is what a policy overruled, by
+    the names of elements.
     """
 
     remembered: Remembered
@@ -117,11 +122,20 @@ async def find(
     return {bytes(row[0]): _kept(row[1:], sealer) for row in await cursor.fetchall()}
 
 
+async def begun(db: AsyncConnection, sealer: Sealer, link: str, kind: str) -> list[Kept]:
+    """Records of a type of which a write has been begun whose end is not known; there are few at any time."""
+    cursor = await db.execute(
+        f"SELECT {_COLUMNS} FROM sync_record AS r WHERE r.link = %s AND r.type = %s AND r.begun ORDER BY r.at",
+        [link, kind],
+    )
+    return [_kept(row, sealer) for row in await cursor.fetchall()]
+
+
 async def remember(
     db: AsyncConnection, sealer: Sealer, ids: Callable[[], int], record: Remembered, call: Call | None
 ) -> None:
     """Commit the state of a record and the calls about to be made, before a byte of them leaves."""
-    async with db.transaction():
+    async with db.pipeline(), db.transaction():
         await _write(db, sealer, ids, record, None)
         if call is not None:
             await _store(db, sealer, call)
@@ -149,8 +163,8 @@ async def _store(db: AsyncConnection, sealer: Sealer, call: Call) -> None:
 async def settle(db: AsyncConnection, sealer: Sealer, ids: Callable[[], int], outcome: Outcome) -> None:
     """Keep what became of a record; wake what waited for it; end what had failed before."""
     link = outcome.remembered.link
-    async with db.transaction():
-        record = await _write(db, sealer, ids, outcome.remembered, outcome.message)
+    async with db.pipeline(), db.transaction():
+        record = await _write(db, sealer, ids, outcome.remembered, outcome.message, decided=outcome.decided)
         await db.execute("DELETE FROM sync_wait WHERE record = %s", [record])
         if outcome.waits_for:
             await db.execute(
@@ -160,8 +174,6 @@ async def settle(db: AsyncConnection, sealer: Sealer, ids: Callable[[], int], ou
             )
         await _wake(db, record, link, outcome)
         await sync_hints.add(db, sealer, ids, outcome.hints)
-        if outcome.decided:
-            await db.execute("UPDATE sync_record SET decision = NULL WHERE id = %s", [record])
         if outcome.ended and outcome.message is not None:
             await _over(db, record, outcome.message)
         if outcome.audit:
@@ -181,17 +193,24 @@ SELECT DISTINCT n.record, r.queue FROM unnest(%s::text[], %s::bytea[]) AS t(side
 """
 
 _WRITE = """
-INSERT INTO sync_record AS r (id, link, type, queue, outcome, reason, message, body)
-VALUES (%(id)s, %(link)s, %(type)s, %(queue)s, %(outcome)s, %(reason)s, %(message)s, %(body)b)
+INSERT INTO sync_record AS r (id, link, type, queue, outcome, reason, message, body, begun)
+VALUES (%(id)s, %(link)s, %(type)s, %(queue)s, %(outcome)s, %(reason)s, %(message)s, %(body)b, %(begun)s)
 ON CONFLICT (id) DO UPDATE SET
-    body = EXCLUDED.body, at = now(), message = coalesce(EXCLUDED.message, r.message),
+    body = EXCLUDED.body, at = now(), begun = EXCLUDED.begun, message = coalesce(EXCLUDED.message, r.message),
+    decision = CASE WHEN %(decided)s THEN NULL ELSE r.decision END,
     outcome = CASE WHEN EXCLUDED.outcome = '' THEN r.outcome ELSE EXCLUDED.outcome END,
     reason = CASE WHEN EXCLUDED.outcome = '' THEN r.reason ELSE EXCLUDED.reason END
 """
 
 
 async def _write(
-    db: AsyncConnection, sealer: Sealer, ids: Callable[[], int], record: Remembered, message: int | None
+    db: AsyncConnection,
+    sealer: Sealer,
+    ids: Callable[[], int],
+    record: Remembered,
+    message: int | None,
+    *,
+    decided: bool = False,
 ) -> int:
     """The one row of a record; two that turn out to be one become one."""
     sides, names = [name.side for name in record.names], [name.name for name in record.names]
@@ -212,6 +231,8 @@ async def _write(
             "reason": record.reason[:500],
             "message": message,
             "body": sealer.seal(record.body, TABLE, row),
+            "begun": record.begun,
+            "decided": decided,
         },
     )
     await db.execute(
@@ -249,13 +270,18 @@ async def _wake(db: AsyncConnection, record: int, link: str, outcome: Outcome) -
 async def sweep(db: AsyncConnection, link: str) -> None:
     """Try again what waits for nothing any more.
 
-    A record may be woken while the message that parked it is not in the books yet; nobody else would see it.
+    A record may be woken while the message that parked it is not in the books yet; and what it waits for may have
+    been settled by another while it was being parked. Nobody else would see either.
     """
     cursor = await db.execute(
         """
         SELECT r.message FROM sync_record AS r
          WHERE r.link = %s AND r.outcome = 'parked' AND r.message IS NOT NULL
-           AND NOT EXISTS (SELECT 1 FROM sync_wait AS w WHERE w.record = r.id)
+           AND (NOT EXISTS (SELECT 1 FROM sync_wait AS w WHERE w.record = r.id)
+                OR EXISTS (SELECT 1 FROM sync_wait AS w JOIN sync_name AS n ON n.link = w.link AND n.name = w.name
+                             JOIN sync_record AS p ON p.id = n.record
+                            WHERE w.record = r.id AND p.outcome IN ('applied', 'not_kept', 'tombstoned', 'purged')
+                              AND p.at BETWEEN r.at - interval '30 s' AND r.at))
         """,
         [link],
     )

@@ -45,6 +45,12 @@ class Remembered:
         self.remember(state)
         self.owed.append((side, kind, message))
 
+    async def refused(self, state: RecordState) -> None:
+        self.remember(state)
+
+    async def begun(self, kind: str) -> list[RecordState]:
+        return [state for state in self.states_of if state.type == kind and state.intended]
+
     async def keep(self, done: Settled) -> None:
         self.remember(done.state)
 

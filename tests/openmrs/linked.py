@@ -99,7 +99,8 @@ def linked(
         path = folder / "openmrs.toml"
         path.write_text(toml(url, **link), encoding="utf-8")
         accounts = {
-            f"OPENMRS_CLINIC_A_{side}_{what}": "sync"
+            f"OPENMRS_CLINIC_{letter}_{side}_{what}": "sync"
+            for letter in "AB"
             for side in ("PARENT", "CHILD")
             for what in ("USER", "PASSWORD")
         }
@@ -111,7 +112,12 @@ def toml(url: str, **given: Any) -> str:
     """The links' file."""
     told: dict[str, Any] = {"filter": KAMPALA, "feeds": FEEDS, "rate": 100_000, "every_seconds": 3600} | given
     filters = ", ".join(f"{name} = {value!r}" for name, value in told.pop("filter").items())
-    lines = ["[link.clinic-a]", f"filter = {{ {filters} }}"]
-    lines += [f'{side.value} = "{url}/{SYSTEMS[side]}/openmrs"' for side in Side]
-    lines += [f"{name.replace('conflict_', 'conflict.')} = {value!r}" for name, value in told.items()]
+    children = {"clinic-a": SYSTEMS[Side.CHILD], **told.pop("links", {})}
+    lines = []
+    for name, child in children.items():
+        lines += [f"[link.{name}]", f"filter = {{ {filters} }}"]
+        lines += [f'parent = "{url}/{SYSTEMS[Side.PARENT]}/openmrs"', f'child = "{url}/{child}/openmrs"']
+        lines += [
+            f"{setting.replace('conflict_', 'conflict.')} = {value!r}" for setting, value in told.items()
+        ]
     return "\n".join(lines) + "\n"

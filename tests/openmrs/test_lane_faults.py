@@ -85,6 +85,29 @@ def test_two_runs_at_once_make_every_record_once(database: Database, tmp_path: P
         assert len(created(clinic)) == records
 
 
+def test_records_of_a_link_are_settled_side_by_side(database: Database, tmp_path: Path) -> None:
+    with linked(database, tmp_path, at_once=8) as clinic:
+        records = wards(clinic, 8)
+        clinic.fault(CHILD, delay_seconds=0.1, times=-1)
+        began = time.monotonic()
+        clinic.drain()
+        assert agrees(clinic)
+        # One after another the clinic's answers alone would take three tenths of a second a record.
+        assert time.monotonic() - began < 0.5 * 0.3 * records
+
+
+def test_two_links_are_settled_side_by_side_and_one_that_is_away_stops_no_other(
+    database: Database, tmp_path: Path
+) -> None:
+    with linked(database, tmp_path, links={"clinic-b": "openmrs-child-2"}) as clinic:
+        grace = clinic.edit(PARENT, patient())
+        clinic.fault(CHILD, status=503, times=-1)
+        clinic.drain()
+        there = clinic.http.get("/_sandbox/openmrs-child-2/records").json()
+        assert set(there) == {key_of(grace)}
+        assert clinic.records(CHILD) == {}
+
+
 @pytest.fixture
 def childs_table(cluster: postgres.Cluster) -> Iterator[str]:
     """A child's database with its outbox table, which is not ours."""

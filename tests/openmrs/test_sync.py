@@ -156,6 +156,52 @@ def test_a_server_that_renumbers_an_edited_observation_is_followed(clinic: Clini
     assert len([r for r in clinic.records(CHILD).values() if r["resourceType"] == "Observation"]) == 1
 
 
+@pytest.mark.parametrize("first", ["the edited record", "what the edit has left"])
+def test_an_edited_observation_whose_answer_was_lost_is_followed_and_not_made_twice(
+    clinic: Clinic, first: str
+) -> None:
+    for record in (patient(), encounter(during=""), observation()):
+        clinic.edit(PARENT, record)
+    clinic.cycle()
+    clinic.edit(PARENT, observation(), valueQuantity={"value": 180})
+    clinic.fault(CHILD, status=504, take=True, match="PUT .*/Observation")
+    with pytest.raises(TryLater):
+        clinic.pull()
+    clinic.entries.clear()
+    clinic.positions.clear()
+    for side in [PARENT, CHILD] if first == "the edited record" else [CHILD, PARENT]:
+        clinic.pull() if side is PARENT else clinic.push()
+    clinic.cycle()
+    for side in Side:
+        found = [r for r in clinic.records(side).values() if r["resourceType"] == "Observation"]
+        assert [each["valueQuantity"]["value"] for each in found] == [180]
+    assert clinic.conflicts == {}
+
+
+def test_an_edited_observation_on_a_line_that_breaks_is_edited_once(clinic: Clinic) -> None:
+    for record in (patient(), encounter(during=""), observation()):
+        clinic.edit(PARENT, record)
+    clinic.cycle()
+    clinic.edit(PARENT, observation(), valueQuantity={"value": 180})
+    clinic.fault(CHILD, status=0, take=True, match="PUT .*/Observation")
+    assert outcomes(clinic) == [Outcome.APPLIED]
+    clinic.cycle()
+    for side in Side:
+        found = [r for r in clinic.records(side).values() if r["resourceType"] == "Observation"]
+        assert [each["valueQuantity"]["value"] for each in found] == [180]
+
+
+def test_a_refused_edit_is_not_taken_for_one_whose_end_is_unknown(clinic: Clinic) -> None:
+    for record in (patient(), encounter(during=""), observation()):
+        clinic.edit(PARENT, record)
+    clinic.cycle()
+    clinic.edit(PARENT, observation(), valueQuantity={"value": 180})
+    clinic.fault(CHILD, status=422, match="PUT .*/Observation")
+    with pytest.raises(Refused):
+        clinic.pull()
+    assert clinic.runner.run(clinic.shelf.begun("Observation")) == []
+
+
 def test_what_a_clinic_hands_in_is_sent_at_once_and_sent_once(open_clinic: Open) -> None:
     clinic = open_clinic(push="B")
     clinic.edit(CHILD, patient())

@@ -91,6 +91,22 @@ def test_names_of_redox_and_pridok_stay_for_ever(database: Database, may_2020: i
     assert database.one("SELECT count(*) FROM seen") == 2
 
 
+def test_entries_of_feeds_go_with_their_time_and_those_still_at_work_stay(
+    database: Database, may_2020: int
+) -> None:
+    database.receive([arrival(database.sealer, "a", lane="openmrs")])
+    waiting = database.one("SELECT arrival FROM work")
+    with psycopg.connect(database.cluster.owner_url, autocommit=True, options="-c search_path=handoff") as db:
+        for name, led_to, days in (("old", None, 401), ("young", None, 399), ("at work", waiting, 401)):
+            db.execute(
+                "INSERT INTO sync_entry (name, link, side, feed, action, arrival, at)"
+                " VALUES (%s, 'clinic-a', 'parent', 'patient', '', %s, now() - %s * interval '1 day')",
+                [name.encode(), led_to, days],
+            )
+    retention.retire(database.cluster.owner_url, 400)
+    assert database.rows("SELECT name FROM sync_entry ORDER BY name") == [(b"at work",), (b"young",)]
+
+
 @pytest.mark.parametrize(
     "statement",
     [
