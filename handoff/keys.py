@@ -1,5 +1,7 @@
 """``handoff keys``: the keys that seal what is stored: made, listed, rotated without an interruption.
 
+Those of the store are here, those of people who read consultations in ``recipients``.
+
 A secret is printed only by ``make`` and ``rotate``, which are asked for one. Index keys find rows again and are not
 rotated: under another index key no message would be found, and a repeat would be taken for something new.
 """
@@ -12,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from handoff import columns, command, recipients
+from handoff import access_chain, columns, command, recipients, shredding
 
 if TYPE_CHECKING:
     from resources.store.connect import Connection
@@ -28,8 +30,17 @@ examples:
   handoff keys list
   handoff keys rotate                    prints HANDOFF_KEYS=new:...,old:...
   handoff keys reseal --pause 0.5
-  handoff keys make --recipient clinic --folder /srv/keys     a key file for a reader of results; asks for a passphrase
+
+of people who read consultation results, where their key files lie:
+  handoff keys make --recipient clinic --folder /srv/keys     a key file; asks for a passphrase
   handoff keys list --folder /srv/keys
+  handoff keys rotate --recipient clinic --folder /srv/keys   a further one, and what to do in which order
+  handoff keys rewrap --recipient clinic --folder /srv/keys
+  handoff keys retire clinic-0123456789abcdef --folder /srv/keys --by Katie --reason "rotation"
+
+of one patient, and of the access log:
+  handoff keys shred --consultation 1880000000000000000 --by Katie --reason "asked for" --decision "board, 2026-03-01"
+  handoff keys verify-log
 """
 
 ROTATED = """\
@@ -61,6 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.set_defaults(run=_list)
     rotating = verbs.add_parser("rotate", help="print the ring with a new key in front")
     rotating.add_argument("--id", type=_key_id, help="what the new key is called (k and the day)")
+    rotating.add_argument("--recipient", metavar="NAME", help="instead: a further key file for this reader")
+    rotating.add_argument("--folder", type=Path, help="where the reader's key files lie")
     rotating.set_defaults(run=_rotate)
     resealing = verbs.add_parser(
         "reseal", help="seal old bodies anew under the first key; may be stopped and repeated"
@@ -72,6 +85,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--chunk", type=_chunk, default=500, metavar="N", help="bodies of a transaction (500)"
     )
     resealing.set_defaults(run=_reseal)
+    recipients.add_verbs(verbs)
+    shredding.add_verb(verbs)
+    access_chain.add_verb(verbs)
 
 
 def _key_id(text: str) -> str:
@@ -98,14 +114,16 @@ def _chunk(text: str) -> int:
 def _make(arguments: argparse.Namespace) -> int:
     from resources.store.seal import new_key
 
-    if arguments.recipient or arguments.folder:
-        if not (arguments.recipient and arguments.folder):
-            raise command.Fault(
-                "--recipient and --folder go together: whose key file, and where it is to lie"
-            )
+    if _of_a_reader(arguments):
         return recipients.make(arguments)
     print(new_key(arguments.id or _of_today("i" if arguments.index else "k", ())))
     return command.DONE
+
+
+def _of_a_reader(arguments: argparse.Namespace) -> bool:
+    if bool(arguments.recipient) != bool(arguments.folder):
+        raise command.Fault("--recipient and --folder go together: whose key file, and where it is to lie")
+    return bool(arguments.recipient)
 
 
 def _of_today(letter: str, taken: tuple[str, ...]) -> str:
@@ -176,6 +194,8 @@ def _rotate(arguments: argparse.Namespace) -> int:
 
     from resources.store.seal import new_key
 
+    if _of_a_reader(arguments):
+        return recipients.rotate(arguments)
     with command.settings() as settings:
         ring = settings.keys.sealing
     if arguments.id in ring:

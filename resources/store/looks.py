@@ -1,5 +1,6 @@
 """Reading what people did and looked at: the audit, and the access log with its chain. Read only."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -120,6 +121,60 @@ def chain(db: Connection) -> Chain:
     """Whether the newest lines of the access log are as they were written: none changed, none taken out."""
     row: Any = db.execute(_CHAIN, {"limit": CHECKED}).fetchone()
     return Chain(row[0], row[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The newest line of the log and its link, noted where nobody who can write the database can write."""
+
+    id: int
+    chain: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The whole log: how many lines, the first that does not follow, and its end to be noted."""
+
+    lines: int
+    broken: int | None
+    end: Anchor
+
+
+_PART = """
+WITH part AS (SELECT * FROM access_log WHERE id > %(after)s ORDER BY id LIMIT %(most)s),
+linked AS (
+    SELECT s.id, lag(s.id, 1, %(after)s::bigint) OVER w AS id_before,
+           lag(s.chain, 1, %(chain)s::bytea) OVER w AS before, s.chain, s.at,
+           s.who, s.role, s.what, s.subject, s.reason FROM part AS s WINDOW w AS (ORDER BY s.id))
+SELECT count(*), max(id), (SELECT chain FROM part ORDER BY id DESC LIMIT 1),
+       min(id) FILTER (WHERE NOT (id = id_before + 1
+                                  AND chain = chain_access(before, id, at, who, role, what, subject, reason)))
+  FROM linked
+"""
+_BEGINNING = hashlib.sha256(b"handoff access log").digest()
+
+
+def verify(db: Connection, *, most: int = 20_000) -> Verified:
+    """Whether every line is as it was written, from the first one on; in parts, so that any length can be looked at."""
+    lines, last = 0, Anchor(0, _BEGINNING)
+    # The end is read first: what is written meanwhile is beyond it and no fault.
+    row: Any = db.execute("SELECT id, chain FROM access_log_end").fetchone()
+    end = Anchor(row[0], bytes(row[1]))
+    while last.id < end.id:
+        values = {"after": last.id, "chain": last.chain, "most": min(most, end.id - last.id)}
+        part: Any = db.execute(_PART, values).fetchone()
+        count, newest, link, broken = part
+        if broken is not None or count < values["most"]:
+            missing = last.id + count + 1
+            return Verified(lines + count, missing if broken is None else broken, end)
+        lines, last = lines + count, Anchor(newest, bytes(link))
+    return Verified(lines, None if last == end else end.id, end)
+
+
+def stands(db: Connection, anchor: Anchor) -> bool:
+    """Whether a line that was noted once is still as it was: the owner of the tables could write a log anew."""
+    row: Any = db.execute("SELECT chain FROM access_log WHERE id = %s", [anchor.id]).fetchone()
+    return row is not None and bytes(row[0]) == anchor.chain
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class Room:
 
     def __init__(self, database: Database, video: Video | None = None, **settings: object) -> None:
         self.database, self.clock = database, Clock()
-        self.settings: Settings = database.with_(**PUBLIC, **settings)
+        self.settings: Settings = database.with_(**{**PUBLIC, **settings})
         self.clinic = Clinic(self.settings, now=self.clock)
         self.reception = Reception(self.clinic)
         self.practice = Practice(self.clinic, video)
