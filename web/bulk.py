@@ -18,7 +18,8 @@ from datetime import UTC, date, datetime
 from starlette.concurrency import run_in_threadpool
 
 from assets import code_tables
-from assets.reportstream import bulk, bulk_row, bulk_template
+from assets.reportstream import bulk, bulk_row
+from assets.reportstream.bulk_advice import advice
 from assets.reportstream.bulk_findings import Checked, Problem, ranges
 from assets.reportstream.bulk_row import BulkRow
 from assets.reportstream.destinations import destinations, queues
@@ -175,13 +176,10 @@ class Line:
 
 def lines(problems: Iterable[Problem]) -> list[Line]:
     """The problems as a person reads them: what is wrong, what would be right, in which rows."""
-    told = {entry.column: entry for entry in bulk_template.guide()}
-    found = []
-    for problem in itertools.islice(problems, DOWNLOADED):
-        entry = told.get(problem.header)
-        guidance = f"{entry.column} takes {entry.takes}. Example: {entry.example or 'none'}" if entry else ""
-        found.append(Line(problem.message, guidance, ranges(problem.indices) or "the whole file"))
-    return found
+    return [
+        Line(problem.message, advice(problem), ranges(problem.indices) or "the whole file")
+        for problem in itertools.islice(problems, DOWNLOADED)
+    ]
 
 
 def table(shown: Iterable[Line]) -> str:

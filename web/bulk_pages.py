@@ -5,6 +5,7 @@ from starlette.concurrency import run_in_threadpool
 from assets.reportstream import bulk_template
 from assets.reportstream.bulk import MOST_BYTES
 from assets.reportstream.bulk_findings import Checked
+from assets.reportstream.devices import known_devices
 from resources.store import uploads
 from resources.store.intake import Busy, StoreAway
 from web.bulk import SHOWN, Uploading, lines, table
@@ -34,7 +35,7 @@ _BUSY = Problem(
 
 def pages(uploading: Uploading) -> list[Page]:
     """The upload and its history."""
-    return [start, upload(uploading), template, guide, done]
+    return [start, upload(uploading), template, guide, devices, done]
 
 
 @page("/results", roles=UPLOADERS, title="Upload results", nav="Results")
@@ -114,3 +115,11 @@ def template(request: PageRequest) -> Response:
 def guide(request: PageRequest) -> Response:
     """What every column takes."""
     return render(request, "bulk/guide.html", entries=bulk_template.guide(), most=MOST_BYTES)
+
+
+@page("/results/devices", roles=UPLOADERS, title="Devices")
+def devices(request: PageRequest) -> Response:
+    """The devices and tests a row may name."""
+    known = known_devices()
+    anywhere = sorted(one.disease for one in known.loinc.values() if one.any_device)
+    return render(request, "bulk/devices.html", devices=known.listed(), anywhere=sorted(set(anywhere)))

@@ -1,4 +1,4 @@
-"""What a person does about a mistake in an uploaded file, in one sentence or two. Values of the file are not repeated."""
+"""What a person does about a mistake in an uploaded file, in a sentence or two. No value of the file is repeated."""
 
 from typing import Final
 

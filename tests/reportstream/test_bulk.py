@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from assets.reportstream import bulk, bulk_findings, bulk_row, bulk_rules, bulk_template
+from assets.reportstream.bulk_advice import advice
 from assets.reportstream.bulk_findings import ranges
 from assets.reportstream.devices import Entry, Loinc, known_devices
 from assets.reportstream.profile import Profile
@@ -166,6 +167,25 @@ def test_the_same_mistake_on_several_lines_is_one_error() -> None:
     assert told(upload(wrong, {}, wrong, wrong)) == [
         ("XX is not an acceptable value for the patient_state column.", [2, 4, 5])
     ]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "file", [b"", b"invalid\nyes", upload({}) + b"a,b\r\n", (SAMPLES / "three_mistakes.csv").read_bytes()]
+)
+def test_every_mistake_says_what_would_be_right_and_repeats_no_value(file: bytes, profile: Profile) -> None:
+    for problem in judged(file, profile).problems:
+        assert advice(problem)
+        assert "Alabama" not in advice(problem)
+
+
+def test_what_would_be_right_is_said_by_the_kind_of_mistake() -> None:
+    wrong, missing = judged(upload({"patient_state": "XX"}, {"patient_city": ""})).problems
+    assert (
+        advice(wrong)
+        == "Takes two letters of a US state or territory, or of a Canadian province. Example: AL"
+    )
+    assert advice(missing) == "City. Example: Birmingham"
 
 
 def test_errors_stand_in_the_order_of_their_first_line() -> None:

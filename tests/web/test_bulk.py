@@ -251,6 +251,12 @@ def test_the_template_and_the_guide_name_every_column(clinician: Browser) -> Non
     assert all(column.name in guide for column in bulk_rules.COLUMNS)
 
 
+def test_the_list_of_devices_names_each_with_its_tests(clinician: Browser) -> None:
+    page = clinician.get("/results/devices").text
+    assert "ID NOW" in page
+    assert "94534-5" in page
+
+
 def upload(browser: Browser, files: dict[str, tuple[str, bytes, str]], **headers: str) -> httpx.Response:
     data = {"csrf": browser.token("/results")}
     return browser._ask("POST", "/results", data=data, files=files, headers=headers)
