@@ -22,6 +22,7 @@ COMMANDS = {
     "replay": "send what arrived in a span of time again, after a look at what that would do",
     "staff": "add, list and disable the accounts of the staff pages, and set their passwords",
     "keys": "make, list and rotate the keys that seal what is stored",
+    "report-r2": "a month person by person, sealed to the insurer; needs the report's key file",
     "import-orders": "take over orders and notes of the system before this one",
     "tables": "list the code tables the mappings use, and load newer official ones",
 }

@@ -55,6 +55,18 @@ def outcomes(db: Connection, month: date) -> Mapping[tuple[str, str], int]:
     return {(organisation, outcome): finished for organisation, outcome, finished in rows}
 
 
+def finished(db: Connection, start: datetime, end: datetime) -> list[int]:
+    """The consultations that ended within this time and are reported, oldest first."""
+    rows: list[Any] = db.execute(
+        """
+        SELECT id FROM pridok_consultation
+         WHERE state = 'completed' AND ends_at >= %s AND ends_at < %s AND created_at < %s ORDER BY id
+        """,
+        [start, end, end],
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
 # -- reports -----------------------------------------------------------------------------------------------------
 
 
