@@ -10,10 +10,12 @@ from assets.pridok.clinic import Clinic
 from assets.pridok.finishing import Finishing
 from assets.pridok.practice import Practice
 from assets.pridok.reception import Reception
+from assets.pridok.register import Register
 from resources.mail import MailServer
 from resources.settings import Settings
 from resources.video import Video
-from web import consultations, patient, pridok, reports
+from web import consultations, followup, patient, pridok, reports
+from web import register as register_pages
 from web.changes import Changes, Listening
 from web.graph import Care
 from web.graph_door import PATH, GraphDoor
@@ -40,13 +42,20 @@ def parts(settings: Settings, around: Surroundings, house: House) -> Parts:
     clinic, http = Clinic(settings), httpx.Client(trust_env=False, follow_redirects=False)
     video = Video(settings.text("VIDEO_URL"), http) if settings.text("VIDEO_URL") else None
     practice, finishing = Practice(clinic, video), Finishing(clinic, around.arrived)
+    register = Register(clinic)
     care = Care(clinic, practice, finishing, Changes())
     door = PridokDoor(settings, Reception(clinic), around)
     graph = GraphDoor(house, care)
     return Parts(
         doors={pridok.PATH: door, PATH: graph},
         sockets={PATH: graph},
-        pages=[*consultations.pages(clinic, practice, finishing), *patient.pages(clinic), *reports.PAGES],
+        pages=[
+            *consultations.pages(clinic, practice, finishing, register),
+            *register_pages.pages(clinic, register),
+            *followup.pages(clinic),
+            *patient.pages(clinic),
+            *reports.PAGES,
+        ],
         runs=[
             Listening(settings.database_url, care.changes),
             Letters(clinic, MailServer.read(settings)),

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
-import msgspec
-
 from assets.pridok import reading
 from assets.pridok.actors import Actor, ConsultationError, Impossible, NotAllowed
 from assets.pridok.actors import Role as Acting
@@ -20,17 +18,18 @@ from assets.pridok.practice import Gone, Practice, behind_of
 from assets.pridok.results import Form, FormRefused
 from assets.pridok.rows import consultation_of, contact_of
 from resources.store import consultations as kept
-from resources.store import looks, patients, referrals, visits
+from resources.store import patients, referrals, visits
 from resources.store.connect import Connection
+from resources.store.readings import REFUSED
 from resources.video import VideoAway
 from web.staff import (
+    LIVE,
     PROVIDER,
     SECRETARY,
     Page,
     PageRequest,
     Problem,
     Response,
-    download,
     flash,
     log_access,
     page,
@@ -40,6 +39,31 @@ from web.staff import (
 
 BOTH: Final = frozenset({SECRETARY, PROVIDER})
 MEMBERS: Final = ("icpc2", "outcome", "policy_number", "patient_number", "job_description", "notes")
+
+#: What a flag of the referral means for the person who screens it; ones without a line here say it themselves.
+FLAGS: Final[Mapping[str, str]] = {
+    "pid_coerced": "The national number came as a number and got its leading zero back.",
+    "pid_normalised": "The national number came with spaces or a hyphen.",
+    "ordinary_number_in_test": "An ordinary national number in a test system: perhaps a real person's.",
+    "no_email": "No e-mail: tell the patient the link.",
+    "email_not_usable": "No mail can be sent to the address that was given.",
+    "no_phone": "No telephone number.",
+    "phone_not_possible": "The telephone number cannot be one.",
+    "phone_possible_not_valid": "Nobody has been given this telephone number: ask for another.",
+    "unknown_fields_kept_in_raw": "The referral says more than we read.",
+    "clock_skew": "The sender's clock is ahead.",
+    "existing_user": "The patient is known.",
+    "contact_changed": "Name, address or telephone are new.",
+}
+#: The members of the report as the form calls them.
+LABELS: Final[Mapping[str, str]] = {
+    "icpc2": "ICPC-2 code",
+    "outcome": "Outcome",
+    "policy_number": "Policy number",
+    "patient_number": "National number of the patient",
+    "job_description": "Job description",
+    "notes": "Notes",
+}
 
 Act = Callable[[Practice, int, Actor, PageRequest], Consultation]
 
@@ -66,19 +90,25 @@ def in_plain_words() -> Iterator[None]:
 
 
 def pages(clinic: Clinic, practice: Practice, finishing: Finishing) -> list[Page]:
-    """One consultation: look at it, act on it, finish it, hand out a patient's data."""
-    return [one_page(clinic, finishing), finish(clinic, finishing), export(clinic), acting(practice)]
+    """One consultation: look at it, act on it, finish it."""
+    return [one_page(clinic, finishing), finish(clinic, finishing), acting(practice)]
 
 
 def _actor(request: PageRequest) -> Actor:
     return Actor(request.person.name, Acting(request.person.role.value))
 
 
-def seen(request: PageRequest, db: Connection) -> Consultation:
-    """The consultation, where this person may see whose it is; one they may not see is not there."""
+def seen(request: PageRequest, db: Connection, clinic: Clinic) -> Consultation:
+    """The consultation, where this person may see whose it is; one they may not see is not there, and that they
+    asked for it is in the access log.
+    """
     row = kept.one(db, request.path_params["id"])
     one = consultation_of(row) if row else None
-    if one is None or not reading.may_see_names(one, _actor(request)):
+    allowed = one is not None and reading.may_see_names(one, _actor(request))
+    # A page that refreshes itself goes on asking for what somebody else has taken meanwhile: that is no try.
+    if one is not None and not allowed and LIVE not in request.headers:
+        log_access(request, f"{REFUSED}a consultation", clinic.subject(one.patients[0]), "their own work")
+    if one is None or not allowed:
         raise Problem(404, "There is no such consultation for you.", "Somebody else may have taken it.")
     return one
 
@@ -104,7 +134,7 @@ def shown(
     """The page; with ``problems`` of the report form, which then stands as it was typed."""
     actor = _actor(request)
     with request.house.store() as db:
-        one = seen(request, db)
+        one = seen(request, db, clinic)
         log_access(request, "a consultation", clinic.subject(one.patients[0]), "their own work")
         people = patients.of_ids(db, clinic.sealer, one.patients)
         history = [consultation_of(row) for row in kept.of_patient(db, one.patients[0])]
@@ -112,26 +142,35 @@ def shown(
         referral = referrals.one(db, clinic.sealer, one.referral) if one.referral else None
         link = visits.of_consultation(db, clinic.sealer, one.id) if one.treated_by(actor) else None
         events = kept.events(db, one.id)
+    may = offered(one, actor)
     return render(
         request,
         "consultations/consultation.html",
         status=422 if problems else 200,
         one=one,
         contacts=[contact_of(people[who]) for who in one.patients if who in people],
-        flags=referral.flags if referral else [],
+        flags=[FLAGS.get(flag, flag.replace("_", " ")) for flag in referral.flags] if referral else [],
+        patient=one.patients[0],
         events=events,
         history=[other for other in history if other.id != one.id] if treats else [],
-        room=behind_of(link.body) if link and one.state is State.IN_PROGRESS else None,
-        link=f"{address(clinic)}/visit/{behind_of(link.body).token}" if link else "",
-        may=offered(one, actor),
+        room=behind_of(link.body) if link and one.state is State.IN_PROGRESS and not one.ends_at else None,
+        link=f"{address(clinic)}/visit/{behind_of(link.body).token}" if link and not one.ends_at else "",
+        may=may,
+        buttons=may & {"screen", "pick", "start", "hang-up", "result"},
         channels=[(channel.value, channel.value) for channel in Channel],
         reasons=[(reason.value, reason.value.replace("_", " ")) for reason in Reason],
         outcomes=[(name, name.replace("_", " ")) for name in finishing.outcomes],
         codes=sorted(clinic.codes.codes) if one.state is State.IN_PROGRESS else [],
-        problems=problems,
+        problems=[_by_label(problem) for problem in problems],
         given=given or dict.fromkeys(MEMBERS, ""),
         result_address=f"{clinic.settings.text('PRIDOK_JOURNAL_URL', results_at(clinic))}/journal/{one.id}",
     )
+
+
+def _by_label(problem: str) -> str:
+    """A problem of the report under its field's own name."""
+    member, _, rest = problem.partition(": ")
+    return f"{LABELS.get(member, member)}: {rest}"
 
 
 def address(clinic: Clinic) -> str:
@@ -161,7 +200,7 @@ def offered(one: Consultation, actor: Actor) -> frozenset[str]:
         "rebook": (secretary or treating)
         and one.state in (State.IN_PROGRESS, State.COMPLETED, State.CANCELLED),
         "result": treating and one.state is State.COMPLETED,
-        "export": secretary,
+        "patient": secretary,
     }
     return frozenset(name for name, offer in offers.items() if offer)
 
@@ -252,30 +291,3 @@ def finish(clinic: Clinic, finishing: Finishing) -> Page:
         return redirect(request, f"/consultations/{one.id}")
 
     return finished
-
-
-def export(clinic: Clinic) -> Page:
-    """All the application itself knows of one patient, as a file: contact, consultations, who looked."""
-
-    @page("/consultations/{id:int}/export", roles={SECRETARY}, method="POST", title="A patient's data")
-    def exported(request: PageRequest) -> Response:
-        reason = request.field("reason", "why the data is handed out")
-        with request.house.store() as db:
-            one = seen(request, db)
-            patient = one.patients[0]
-            log_access(request, "all data of a patient", clinic.subject(patient), reason)
-            row = patients.of_ids(db, clinic.sealer, [patient])[patient]
-            found = [consultation_of(other) for other in kept.of_patient(db, patient)]
-            lives = {str(other.id): kept.events(db, other.id) for other in found}
-            looked = looks.looks(db, subject=clinic.subject(patient), limit=100_000)
-        content = {
-            "contact": contact_of(row),
-            "tags": list(row.tags),
-            "consultations": found,
-            "events": lives,
-            "who_looked": [(look.at, look.who, look.role, look.what, look.reason) for look in looked],
-        }
-        data = msgspec.json.format(msgspec.json.encode(content))
-        return download(request, data, name="patient.json", kind="application/json")
-
-    return exported

@@ -17,6 +17,7 @@ from assets.pridok.consultation import Consultation, State
 from assets.pridok.finishing import Finishing
 from assets.pridok.practice import Practice
 from assets.pridok.referral import Contact
+from assets.pridok.register import Register
 from assets.pridok.rows import consultation_of, contact_of
 from resources.store import consultations as kept
 from resources.store import patients, referrals
@@ -80,13 +81,13 @@ def names(db: Connection, clinic: Clinic, found: Sequence[Consultation]) -> dict
     return {one.id: called.get(one.patients[0], "") for one in found}
 
 
-def pages(clinic: Clinic, practice: Practice, finishing: Finishing) -> list[Page]:
+def pages(clinic: Clinic, practice: Practice, finishing: Finishing, register: Register) -> list[Page]:
     """The pages of consultations."""
     return [
         listing(clinic),
         search(clinic),
         entering(),
-        entered(practice),
+        entered(practice, register),
         quarantine(clinic),
         *consultation.pages(clinic, practice, finishing),
     ]
@@ -121,9 +122,15 @@ def listing(clinic: Clinic) -> Page:
 
 
 def shown(
-    request: PageRequest, db: Connection, clinic: Clinic, found: Sequence[Consultation], *, chosen: str
+    request: PageRequest,
+    db: Connection,
+    clinic: Clinic,
+    found: Sequence[Consultation],
+    *,
+    chosen: str,
+    patient: int | None = None,
 ) -> Response:
-    """The page of a list."""
+    """The page of a list, or of the one patient who was looked for."""
     counted, called = kept.counts(db), names(db, clinic, found)
     keys = {
         "to_screen": "to_screen",
@@ -137,6 +144,7 @@ def shown(
         "consultations/list.html",
         lists=[(key, LISTS[key][0], counted.get(keys[key], 0) if key in keys else None) for key in allowed],
         chosen=chosen,
+        patient=patient,
         rows=[line(one, called[one.id]) for one in found[:ROWS]],
         more=found[ROWS - 1].id if len(found) > ROWS else 0,
     )
@@ -168,7 +176,7 @@ def search(clinic: Clinic) -> Page:
             log_access(request, "looked for a patient", subject, "found by a number somebody had at hand")
             rows = kept.of_patient(db, row.id) if row else []
             found = [consultation_of(one) for one in reversed(rows)]
-            return shown(request, db, clinic, found[:ROWS], chosen="")
+            return shown(request, db, clinic, found[:ROWS], chosen="", patient=row.id if row else None)
 
     return searched
 
@@ -183,7 +191,7 @@ def entering() -> Page:
     return form
 
 
-def entered(practice: Practice) -> Page:
+def entered(practice: Practice, register: Register) -> Page:
     """A direct consultation: the person is found by number or entered, and it is created."""
 
     @page("/consultations/new", roles={SECRETARY}, method="POST", title="New consultation")
@@ -197,7 +205,7 @@ def entered(practice: Practice) -> Page:
         )
         number = request.field("number", "a national number", most=20)
         with consultation.in_plain_words():
-            patient = practice.admit(actor, number, contact)
+            patient = register.admit(actor, number, contact)
             made = practice.create(
                 actor, people=[patient], organisation=request.fields.get("organisation") or None
             )

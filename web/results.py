@@ -15,6 +15,7 @@ from assets.pridok.rows import consultation_of
 from resources.sealing import NotForThisKey, Place, PrivateKey, SealBroken, Sealed, unseal
 from resources.store import consultations as kept
 from resources.store.connect import Connection
+from resources.store.readings import REFUSED
 from web.staff import PROVIDER, Page, PageRequest, Problem, Response, log_access, page, render
 
 PATH: Final = "/journal/{id:int}"
@@ -33,14 +34,14 @@ def pages(keys: Keys, subject: Subject) -> Sequence[Page]:
     @page(PATH, roles={PROVIDER}, title="Result")
     def ask(request: PageRequest) -> Response:
         with request.house.store() as db:
-            _patient(request, db, "the form before the look")
+            _patient(request, db, subject, "the form before the look")
         return render(request, "consultations/result.html", result=None)
 
     @page(PATH, roles={PROVIDER}, method="POST", title="Result")
     def show(request: PageRequest) -> Response:
         reason = request.field("reason", "why you read it")
         with request.house.store() as db:
-            patient = _patient(request, db, reason)
+            patient = _patient(request, db, subject, reason)
             log_access(request, "a result", subject(patient), reason)
             result = opened(db, keys, request.path_params["id"])
         return render(request, "consultations/result.html", result=result)
@@ -48,8 +49,8 @@ def pages(keys: Keys, subject: Subject) -> Sequence[Page]:
     return [ask, show]
 
 
-def _patient(request: PageRequest, db: Connection, reason: str) -> int:
-    """The patient of the result, if the person who asks treats them."""
+def _patient(request: PageRequest, db: Connection, subject: Subject, reason: str) -> int:
+    """The patient of the result, if the person who asks treats them; a refusal is in the log too."""
     row = kept.one(db, request.path_params["id"])
     if row is None:
         raise NOT_FOUND
@@ -58,6 +59,7 @@ def _patient(request: PageRequest, db: Connection, reason: str) -> int:
     try:
         reading.require_result(row.patients[0], actor, history, reason)
     except NotAllowed:
+        log_access(request, f"{REFUSED}a result", subject(row.patients[0]), reason)
         raise NOT_FOUND from None
     return int(row.patients[0])
 

@@ -16,7 +16,7 @@ from assets.pridok import icpc
 from assets.pridok.icpc import CodeList
 from assets.pridok.numbers import Environment
 from assets.pridok.orders import Deal
-from resources.sealing import PublicKey
+from resources.sealing import Place, PublicKey, seal
 from resources.settings import SettingError, Settings
 from resources.store.connect import Borrowed
 from resources.store.orders import Numbers
@@ -139,6 +139,11 @@ class Clinic:
     def number(self, digits: str) -> bytes:
         """The blind index of a national number."""
         return self.sealer.name("national number", LANE, digits)
+
+    def sealed_number(self, digits: str) -> bytes:
+        """A national number, for the clinic alone, bound to its blind index."""
+        place = Place("pridok_number", self.number(digits).hex())
+        return seal(place, {"number": digits.encode()}, [self.keys.clinic]).to_bytes()
 
     def subject(self, patient: int) -> int:
         """The patient as the access log names them."""

@@ -6,23 +6,19 @@ writes where the old version still stands: of two who press at once the second i
 
 import secrets
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
 from assets.pridok import consultation as life
-from assets.pridok import numbers, orders, patients
-from assets.pridok.actors import Actor, Impossible, Role, WrongState, require
+from assets.pridok import orders
+from assets.pridok.actors import Actor, Impossible, WrongState
 from assets.pridok.clinic import LANE, Clinic
 from assets.pridok.consultation import Channel, Consultation, Reason, State
-from assets.pridok.numbers import Standing
-from assets.pridok.referral import OSLO, Contact
-from assets.pridok.rows import consultation_of, order_of, order_row, patient_row, row_of
-from resources import sealing
-from resources.sealing import Place
-from resources.store import consultations, pridok_orders, visits
-from resources.store import patients as kept_patients
+from assets.pridok.rows import consultation_of, order_of, order_row, row_of
+from resources.store import consultations, patients, pridok_orders, visits
 from resources.store.connect import Connection
 from resources.store.consultations import Overtaken
 from resources.video import Room, Video, VideoAway
@@ -145,30 +141,13 @@ class Practice:
                 organisation=organisation,
                 planned_at=planned_at,
             )
-            if len(kept_patients.of_ids(db, self._clinic.sealer, made.patients)) < len(made.patients):
+            known = patients.entries(db, made.patients)
+            if len(known) < len(made.patients):
                 raise Impossible("patients: not all of them are known; enter the person first")
+            made = replace(made, patients=tuple(dict.fromkeys(known[who] for who in made.patients)))
             consultations.add(db, row_of(made))
             consultations.happened(db, made.id, "created", actor.id)
         return made
-
-    def admit(self, actor: Actor, digits: str, contact: Contact) -> int:
-        """The patient of a national number; made, with this contact, if nobody has it."""
-        require(actor, Role.SECRETARY, to="enter a patient")
-        clinic, number, now = self._clinic, numbers.read(digits), self._now()
-        if numbers.standing(number, clinic.environment, now.astimezone(OSLO).date()) is Standing.REFUSED:
-            raise Impossible(f"number: {numbers.why_refused(number)}")
-        blind = clinic.number(number.digits)
-        sealed = sealing.seal(
-            Place("pridok_number", blind.hex()), {"number": number.digits.encode()}, [clinic.keys.clinic]
-        )
-        with clinic.store() as db, db.transaction():
-            kept_patients.hold(db, blind)
-            if known := kept_patients.of_number(db, clinic.sealer, blind):
-                return known.id
-            made = patients.Patient(id=clinic.numbers(), contact=contact, numbers=())
-            kept_patients.place(db, clinic.sealer, patient_row(made))
-            kept_patients.number(db, blind, made.id, now, sealed.to_bytes())
-        return made.id
 
     # -- the parts -----------------------------------------------------------------------------------------------
 

@@ -58,7 +58,7 @@ class Reception:
         with clinic.store() as db, db.transaction():
             blind = clinic.number(number.digits) if number else None
             if blind:
-                kept_patients.hold(db, blind)
+                kept_patients.hold(db, [blind])
             known, patient = self._known(db, referral, arrival, blind)
             found = judge(referral, known, environment=clinic.environment, now=now)
             if found.verdict is Verdict.CONFLICT:
@@ -138,9 +138,7 @@ class Reception:
         blind = clinic.number(number.digits)
         made = patients.referred(clinic.numbers(), contact, blind, now)
         kept_patients.place(db, clinic.sealer, patient_row(made))
-        place = Place("pridok_number", blind.hex())
-        sealed = sealing.seal(place, {"number": number.digits.encode()}, [clinic.keys.clinic]).to_bytes()
-        kept_patients.number(db, blind, made.id, now, sealed)
+        kept_patients.number(db, blind, made.id, now, clinic.sealed_number(number.digits))
         return made.id
 
     def _consultation(

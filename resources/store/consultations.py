@@ -3,8 +3,8 @@
 What may happen to one is the lane's to say. Results come here sealed to recipients and are never opened here.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -142,6 +142,28 @@ def of_patient(db: Connection, patient: int) -> list[Row]:
         [patient],
     ).fetchall()
     return [_row(row) for row in rows]
+
+
+def providers_of(db: Connection, patients: Iterable[int]) -> dict[int, frozenset[str]]:
+    """Who treats, or has treated, each of these patients; a cancelled consultation is none."""
+    rows: list[Any] = db.execute(
+        """
+        SELECT patient, array_agg(DISTINCT provider)
+          FROM pridok_consultation, unnest(patients) AS patient, unnest(providers) AS provider
+         WHERE state <> 'cancelled' AND patients && %(who)s::bigint[] AND patient = ANY(%(who)s::bigint[])
+         GROUP BY patient
+        """,
+        {"who": list(patients)},
+    ).fetchall()
+    return {patient: frozenset(providers) for patient, providers in rows}
+
+
+def rename(db: Connection, identifier: int, patient: int, entry: int) -> None:
+    """The patient of this one is under another entry now."""
+    row = one(db, identifier, lock=True)
+    if row is not None:
+        people = dict.fromkeys(entry if who == patient else who for who in row.patients)
+        write(db, replace(row, patients=tuple(people), version=row.version + 1), after=row.version)
 
 
 def counts(db: Connection) -> dict[str, int]:

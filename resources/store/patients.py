@@ -27,9 +27,61 @@ class Row:
 _COLUMNS = "id, tags, marketing_allowed, merged_into, body"
 
 
-def hold(db: Connection, number: bytes) -> None:
-    """Nobody else finds or makes the patient of this number before our transaction ends."""
-    db.execute("SELECT pg_advisory_xact_lock(%s)", [int.from_bytes(number[:8], "big", signed=True)])
+def hold(db: Connection, numbers: Iterable[bytes]) -> None:
+    """Nobody else finds or makes the patient of one of these numbers before our transaction ends."""
+    # In one order for everybody, so that two who want the same ones never wait for each other.
+    for key in sorted({int.from_bytes(number[:8], "big", signed=True) for number in numbers}):
+        db.execute("SELECT pg_advisory_xact_lock(%s)", [key])
+
+
+def lock(db: Connection, identifiers: Iterable[int]) -> None:
+    """Nobody else changes these entries before our transaction ends."""
+    db.execute(
+        "SELECT 1 FROM pridok_patient WHERE id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE",
+        [list(identifiers)],
+    )
+
+
+def whose(db: Connection, number: bytes) -> int | None:
+    """Who has, or had, this number."""
+    row = db.execute("SELECT patient FROM pridok_number WHERE number = %b", [number]).fetchone()
+    return row[0] if row else None
+
+
+def entries(db: Connection, identifiers: Iterable[int]) -> dict[int, int]:
+    """The entry each of these persons is under today, where they are known at all."""
+    rows: list[Any] = db.execute(
+        """
+        WITH RECURSIVE way (first, id, next) AS (
+            SELECT id, id, merged_into FROM pridok_patient WHERE id = ANY(%s::bigint[])
+            UNION ALL
+            SELECT way.first, p.id, p.merged_into FROM way JOIN pridok_patient AS p ON p.id = way.next)
+        SELECT first, id FROM way WHERE next IS NULL
+        """,
+        [list(identifiers)],
+    ).fetchall()
+    return dict(rows)
+
+
+def everybody(db: Connection) -> dict[int, int]:
+    """Every entry there ever was, with the one it is under today."""
+    rows: list[Any] = db.execute("SELECT id, merged_into FROM pridok_patient").fetchall()
+    elsewhere = entries(db, [identifier for identifier, merged in rows if merged is not None])
+    return {identifier: elsewhere.get(identifier, identifier) for identifier, _ in rows}
+
+
+def folded(db: Connection, identifier: int) -> list[int]:
+    """The entries that were folded into this one, also by way of another."""
+    rows = db.execute(
+        """
+        WITH RECURSIVE also (id) AS (
+            SELECT id FROM pridok_patient WHERE merged_into = %s
+            UNION SELECT p.id FROM also JOIN pridok_patient AS p ON p.merged_into = also.id)
+        SELECT id FROM also ORDER BY id
+        """,
+        [identifier],
+    ).fetchall()
+    return [row[0] for row in rows]
 
 
 def of_number(db: Connection, sealer: Sealer, number: bytes) -> Row | None:
@@ -60,12 +112,12 @@ def of_ids(db: Connection, sealer: Sealer, identifiers: Iterable[int]) -> dict[i
 
 
 def place(db: Connection, sealer: Sealer, row: Row) -> None:
-    """Write a patient down, new or changed."""
+    """Write a patient down, new or changed. An entry that was folded into another stays so."""
     db.execute(
         f"""
         INSERT INTO pridok_patient ({_COLUMNS}) VALUES (%s, %s, %s, %s, %b)
         ON CONFLICT (id) DO UPDATE SET tags = EXCLUDED.tags, marketing_allowed = EXCLUDED.marketing_allowed,
-               merged_into = EXCLUDED.merged_into, body = EXCLUDED.body
+               merged_into = coalesce(EXCLUDED.merged_into, pridok_patient.merged_into), body = EXCLUDED.body
         """,
         [
             row.id,
@@ -81,7 +133,10 @@ def number(db: Connection, blind: bytes, patient: int, since: datetime, sealed: 
     """From now on this number finds the patient too; the one before is over."""
     db.execute("UPDATE pridok_number SET until = %s WHERE patient = %s AND until IS NULL", [since, patient])
     db.execute(
-        "INSERT INTO pridok_number (number, patient, since, sealed) VALUES (%b, %s, %s, %b)",
+        """
+        INSERT INTO pridok_number (number, patient, since, sealed) VALUES (%b, %s, %s, %b)
+        ON CONFLICT (number) DO UPDATE SET until = NULL WHERE pridok_number.patient = EXCLUDED.patient
+        """,
         [blind, patient, since, sealed],
     )
 
@@ -89,23 +144,16 @@ def number(db: Connection, blind: bytes, patient: int, since: datetime, sealed: 
 def numbers_of(db: Connection, patient: int) -> list[tuple[bytes, datetime, datetime | None]]:
     """The numbers of a patient, blind, oldest first."""
     rows: list[Any] = db.execute(
-        "SELECT number, since, until FROM pridok_number WHERE patient = %s ORDER BY since", [patient]
+        "SELECT number, since, until FROM pridok_number WHERE patient = %s ORDER BY since, number", [patient]
     ).fetchall()
     return [(bytes(blind), since, until) for blind, since, until in rows]
 
 
-def merge(db: Connection, kept: int, other: int, at: datetime) -> None:
-    """The numbers of one entry find the other from now on, and its consultations are the other's."""
+def fold(db: Connection, kept: int, other: int, at: datetime) -> None:
+    """The numbers of one entry find the other from now on."""
     db.execute(
         "UPDATE pridok_number SET patient = %s, until = coalesce(until, %s) WHERE patient = %s",
         [kept, at, other],
-    )
-    db.execute(
-        """
-        UPDATE pridok_consultation SET patients = array_replace(patients, %s, %s), version = version + 1
-         WHERE patients @> ARRAY[%s]::bigint[]
-        """,
-        [other, kept, other],
     )
 
 

@@ -33,7 +33,7 @@ from sandbox.video import Video
 from tests.conftest import Database
 from tests.journeys.chromium import SIZES, chromium
 from tests.pridok.room import KEYS, NOTE, PUBLIC, referral
-from tests.web.browser import PASSWORD, account, accounts
+from tests.web.browser import PASSWORD, account, accounts, as_
 from tests.web.conftest import logging_as_it_was  # noqa: F401 - the service sets up the logs of its process
 from tests.web.serving import serving
 from web.app import create_app
@@ -292,6 +292,60 @@ def test_a_referral_is_screened_picked_by_one_started_joined_finished_and_told_t
     told(clinic, path)
     operator.goto(f"{clinic.web}{path}")
     expect(operator.get_by_text("This page is not for your role.")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+def test_every_page_of_the_clinic_can_be_read_named_and_fits(
+    clinic: Clinic, browser: Browser, size: str, scheme: str
+) -> None:
+    picked, running, ready = (clinic.refer(guid) for guid in (1, 2, 3))
+    clinic.refer(4, PID="05073500186", Firstname="Ola Kristoffer", Lastname="Nordmann-Prøvehaugen")
+    clinic.refer(5, PID="1")
+    acts = [(path, "secretary", "screen") for path in (picked, running, ready)]
+    acts += [(path, "provider", "pick") for path in (picked, running)]
+    with httpx.Client(base_url=clinic.web, trust_env=False, timeout=20) as http:
+        people = {name: as_(http, name) for name in ("secretary", "provider")}
+        for path, who, act in [*acts, (running, "provider", "start")]:
+            assert people[who].post(f"{path}/{act}", page=path).status_code == 303
+        newest = clinic.refer(6, PID="15507600333")
+        assert as_(http, "other").get(running).status_code == 404
+    entry = f"/patients/{clinic.database.one('SELECT min(id) FROM pridok_patient')}"
+    paths = {
+        "secretary": [
+            *("/consultations", "/consultations?list=running", "/consultations?list=cancelled"),
+            *("/consultations/new", "/consultations/quarantine", newest, running, entry),
+        ],
+        "provider": ["/consultations", "/consultations?list=mine", ready, picked, running],
+        "administrator": ["/access", "/access/follow-up"],
+    }
+    for who, mine in paths.items():
+        page = window(browser, clinic, who, size, color_scheme=scheme)
+        for number, path in enumerate(mine):
+            page.goto(clinic.web + path)
+            looked_at(page, f"{who}-{number}-{size}-{scheme}", size)
+    page = window(browser, clinic, "secretary", size, color_scheme=scheme)
+    for summary, fields, press in (
+        ("Merge with another entry", {"The other entry's number": "05073500186"}, "Show both"),
+        ("Who has read", {"Why it is handed out": "the patient has asked"}, "Show the report"),
+        ("Another national number", {}, ""),
+    ):
+        page.goto(clinic.web + entry)
+        page.get_by_text(summary, exact=True).click()
+        for label, value in fields.items():
+            page.locator("details[open]").get_by_label(label).fill(value)
+        if press:
+            page.get_by_role("button", name=press).click()
+            page.wait_for_load_state()
+        looked_at(page, f"{summary.replace(' ', '-').lower()}-{size}-{scheme}", size)
+
+
+def looked_at(page: Page, name: str, size: str) -> None:
+    """Its text can be read, its fields have names, and nothing is wider than the window."""
+    picture(page, name)
+    assert page.evaluate(CONTRAST) == [], name
+    assert page.evaluate(UNNAMED) == [], name
+    assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size][0], name
 
 
 def screen(page: Page) -> None:

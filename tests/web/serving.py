@@ -16,9 +16,10 @@ def serving(app: Any, **more: Any) -> Iterator[str]:
         "log_config": None,
         "access_log": False,
         "timeout_graceful_shutdown": 5,
+        "port": 0,
         **more,
     }
-    server = uvicorn.Server(uvicorn.Config(app, port=options.pop("port", 0), loop="uvloop", http="httptools", **options))
+    server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", http="httptools", **options))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + 20

@@ -187,15 +187,6 @@ def test_a_secretary_books_without_a_referral_and_rebooks(house: House) -> None:
     assert house.database.one("SELECT count(*) FROM pridok_patient") == 1
 
 
-def test_a_patients_data_is_handed_out_with_who_looked(house: House) -> None:
-    house.refer()
-    secretary, path = as_(house.client, "secretary"), newest(house)
-    told = press(secretary, path, "export", reason="the patient has asked").json()
-    assert told["contact"]["first_name"] == "Line"
-    assert [one["state"] for one in told["consultations"]] == ["ready_for_pickup"]
-    assert told["who_looked"][0][4] == "the patient has asked"
-
-
 @pytest.mark.parametrize("name", ["operator", "administrator", "clinician"])
 def test_nobody_else_sees_consultations(house: House, name: str) -> None:
     house.refer()

@@ -81,7 +81,7 @@ loop ``await run_in_threadpool(site.visitor, connection)``. Ask again from time 
 from starlette.responses import Response
 
 from web.staff.answers import Problem, download, flash, log_access, redirect, render
-from web.staff.pages import Page, PageRequest, page
+from web.staff.pages import LIVE, Page, PageRequest, page
 from web.staff.roles import ADMINISTRATOR, CLINICIAN, EVERYONE, OPERATOR, PROVIDER, SECRETARY, Person, Role
 from web.staff.site import House, Site, Todo
 from web.staff.uploads import Upload
@@ -90,6 +90,7 @@ __all__ = [
     "ADMINISTRATOR",
     "CLINICIAN",
     "EVERYONE",
+    "LIVE",
     "OPERATOR",
     "PROVIDER",
     "SECRETARY",

@@ -1,0 +1,109 @@
+"""The follow-up of looks at patients' data: which of them somebody should ask about. Pure; names never leave it.
+
+Four signs, each of which has innocent reasons, so that a person asks and no machine decides: a provider read somebody
+they never treated; somebody read a patient of their own name, or of their own surname; somebody read very many within
+an hour; somebody was refused. An account's name is compared with the patient's: ``line.danser`` and Line Danser.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+#: More persons than this within one hour of the clock are very many.
+MANY: Final = 30
+
+SIGNS: Final = {
+    "no_booking": "read somebody they have not treated",
+    "own_name": "read a patient of their own name",
+    "same_surname": "read a patient of their own surname",
+    "many": "read very many within an hour",
+    "refused": "was refused",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One look at one person, by the person's entry in the register."""
+
+    at: datetime
+    who: str
+    role: str
+    what: str
+    patient: int
+    given: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known of a patient who was looked at; a name is here only to be compared."""
+
+    treated_by: Collection[str] = ()
+    first_name: str = field(default="", repr=False)
+    last_name: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Somebody to be asked about something; ``looks`` is how often, ``patient`` none where there are many."""
+
+    who: str
+    role: str
+    sign: str
+    first: datetime
+    last: datetime
+    looks: int
+    patient: int | None
+
+
+def findings(looks: Iterable[Look], known: Mapping[int, Known], *, many: int = MANY) -> list[Finding]:
+    """What to ask about, the newest first; looks of one person at one patient are one finding a sign."""
+    found: dict[tuple[str, str, str, int | None], list[datetime]] = defaultdict(list)
+    hours: dict[tuple[str, str, datetime], list[Look]] = defaultdict(list)
+    for look in looks:
+        for sign in signs(look, known.get(look.patient, Known())):
+            found[look.who, look.role, sign, look.patient].append(look.at)
+        hours[look.who, look.role, _hour(look.at)].append(look)
+    for (who, role, hour), within in hours.items():
+        if len({look.patient for look in within}) > many:
+            # An hour is told by itself: each is a question of its own.
+            found[who, role, f"many {hour.isoformat()}", None] = [look.at for look in within]
+    made = [
+        Finding(
+            who=who,
+            role=role,
+            sign=sign.partition(" ")[0],
+            first=min(times),
+            last=max(times),
+            looks=len(times),
+            patient=patient,
+        )
+        for (who, role, sign, patient), times in found.items()
+    ]
+    return sorted(made, key=lambda one: one.last, reverse=True)
+
+
+def signs(look: Look, known: Known) -> Iterator[str]:
+    """What is worth a question in one look."""
+    if not look.given:
+        yield "refused"
+        return
+    if look.role == "provider" and look.who not in known.treated_by:
+        yield "no_booking"
+    mine, last, first = _words(look.who), _words(known.last_name), _words(known.first_name)
+    if last and last <= mine:
+        yield "own_name" if first & mine else "same_surname"
+
+
+def _words(name: str) -> frozenset[str]:
+    """
+    >>> sorted(_words("line.danser")), sorted(_words("Danser"))
+    (['danser', 'line'], ['danser'])
+    """
+    return frozenset(re.findall(r"[^\W\d_]+", name.casefold()))
+
+
+def _hour(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
