@@ -17,12 +17,16 @@ from handoff.environment import ROOT, state_of
 #: What each module measures, by the names it prints; they run in this order.
 MODULES = {
     "mapping": ("mapping_csv",),
+    "hl7_messages": ("hl7_build", "hl7_parse"),
+    "fhir_bundles": ("fhir_build",),
+    "bulk_files": ("bulk_validate",),
     "intake": ("intake_c1", "intake_c16", "intake_c64"),
     "claim": ("claim_*",),
     "store_bytes": ("store_bytes",),
     "find": ("find_*",),
     "drain_single": ("drain_single_instant", "drain_single_50ms"),
     "poison": ("poison",),
+    "consultations": ("consultations_page", "consultations_report"),
     "sync_pull": ("sync_pull", "sync_pull_50ms"),
     "lane_runs": (
         "drain_batch",
@@ -31,6 +35,7 @@ MODULES = {
         "latency_cold_p50",
         "run_per_message",
     ),
+    "million": ("million", "million_50k"),
 }
 
 

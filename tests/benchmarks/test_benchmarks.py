@@ -5,12 +5,24 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks import claim, find, intake, mapping, store_bytes
+from benchmarks import (
+    bulk_files,
+    claim,
+    fhir_bundles,
+    find,
+    hl7_messages,
+    intake,
+    mapping,
+    million,
+    store_bytes,
+)
 from benchmarks.__main__ import MODULES, modules
+from benchmarks.drills_bulk import largest
 from benchmarks.events import Events
 from benchmarks.house import Heaviest
 from benchmarks.lane_runs import house
@@ -60,6 +72,37 @@ def test_ways_that_make_other_bytes_are_not_compared() -> None:
         list(mapping.compared([json.dumps(document).encode()]))
 
 
+def test_hl7_is_compared_with_ways_that_write_and_read_the_same() -> None:
+    lines = printed(hl7_messages.compared(hl7_messages.reports(5)))
+    assert names(lines) == ["hl7_build", "hl7_build", "hl7_parse", "hl7_parse"]
+    assert [str(line["of"]).split()[0] for line in lines] == ["hl7", "hl7apy"] * 2
+
+
+def test_another_message_is_not_compared() -> None:
+    (report,) = hl7_messages.reports(1)
+    odd = replace(report, lab=replace(report.lab, name="Lab & Sons"))  # hl7apy escapes nothing of itself
+    with pytest.raises(AssertionError, match="hl7apy"):
+        list(hl7_messages.compared([odd]))
+
+
+def test_fhir_is_compared_with_a_way_that_writes_the_same_document() -> None:
+    lines = printed(fhir_bundles.compared(hl7_messages.reports(3)))
+    assert names(lines) == ["fhir_build"]
+    assert str(lines[0]["of"]).startswith("fhir.resources ")
+
+
+def test_the_rows_of_an_uploaded_file_are_counted() -> None:
+    (line,) = printed(bulk_files.judged(largest(100_000)))
+    assert (line["bench"], line["rows"]) == ("bulk_validate", 158)
+
+
+def test_events_go_from_the_store_to_the_sandbox_in_a_process_that_is_watched(place: Place) -> None:
+    (line,) = printed(million.drained(place, "million_50k", 1_500))
+    assert line["events"] == 1_500
+    assert 20 < int(str(line["memory_mb"])) < 400
+    assert int(str(line["database_mb"])) >= int(str(line["database_mb_before"])) > 0
+
+
 def test_intake_is_compared_with_a_bare_copy(place: Place) -> None:
     lines = printed(intake.rates(place, rounds=1, seconds=0.02))
     assert names(lines) == list(MODULES["intake"])
@@ -91,6 +134,12 @@ def test_the_bytes_of_an_event_are_those_of_all_its_tables(place: Place) -> None
 def test_a_patients_messages_are_found(place: Place) -> None:
     (line,) = printed(find.among(place, "100k", 1_000))
     assert line["bench"] == "find_100k"
+
+
+def test_pages_and_the_report_of_consultations_are_measured(place: Place) -> None:
+    lines = printed(consultations.among(place, 400))
+    assert names(lines) == list(MODULES["consultations"])
+    assert {"secretary_completed", "provider_mine", "found"} <= lines[0].keys()
 
 
 def test_the_lane_is_measured_in_real_runs(place: Place) -> None:
