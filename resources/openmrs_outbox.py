@@ -4,7 +4,7 @@ The table belongs to the child: we read it, write two of its columns, and make o
 becomes of a message is the store's business; a row is marked only when the parent has confirmed it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -57,21 +57,26 @@ class ChildOutbox:
             Row(id=i, resource_type=kind, resource_id=who, body=body.encode()) for i, kind, who, body in found
         ]
 
-    def transported(self, ids: Sequence[int], now: datetime) -> None:
-        """The parent has confirmed these; the time is kept as UTC."""
+    def transported(self, row: int, kind: str, record_id: str, now: datetime) -> None:
+        """The parent has confirmed this row, and with it every older one of the same record: it has the newest state.
+
+        The time is kept as UTC.
+        """
         moment = now.astimezone(UTC).replace(tzinfo=None)
-        self._mark(ids, transported_at=moment, error=None)
+        same = (_OUTBOX.c.resource_type == kind) & (_OUTBOX.c.resource_id == record_id)
+        older = same & (_OUTBOX.c.id < row)
+        self._mark((_OUTBOX.c.id == row) | older, transported_at=moment, error=None)
 
     def failed(self, row: int, reason: str) -> None:
         """Why a row is still not transported, for whoever looks into the child's table."""
-        self._mark([row], error=reason[:LONGEST_REASON])
+        self._mark(_OUTBOX.c.id == row, error=reason[:LONGEST_REASON])
 
     def close(self) -> None:
         """Lets the connection go."""
         self._engine.dispose()
 
-    def _mark(self, ids: Sequence[int], **values: object) -> None:
-        fits = _OUTBOX.c.id.in_(ids) & _OUTBOX.c.transported_at.is_(None)
+    def _mark(self, rows: sa.ColumnElement[bool], **values: object) -> None:
+        fits = rows & _OUTBOX.c.transported_at.is_(None)
         with self._connected() as connection:
             connection.execute(sa.update(_OUTBOX).where(fits).values(**values))
 

@@ -76,6 +76,9 @@ class Connected:
             async with self._turn:
                 try:
                     return await self._settled(told, self._shelf.of(message))
+                except Refused as refused:
+                    await self._mark(told, f"refused: {refused}")
+                    raise
                 except DeliveryError as error:
                     raise self._judged(error) from None
 
@@ -111,7 +114,7 @@ class Connected:
                 done = await sync.settle(told.on, told.key, actions, handed_in, decision)
             history = await self._history(done) if done.wants_history else []
             await shelf.settle(done, history=history)
-        await self._mark(told, done)
+        await self._mark(told, done.reason if done.outcome in FAILED else "")
         return done
 
     async def _present(self) -> Catchment:
@@ -131,14 +134,15 @@ class Connected:
         records = [decode(body) for body in await parent.history_of(done.state.parent.id)]
         return [Key(text(record, "resourceType"), text(record, "id")) for record in records]
 
-    async def _mark(self, told: Told, done: Settled) -> None:
+    async def _mark(self, told: Told, problem: str) -> None:
         """Say in the child's own table what became of its row."""
         if self.outbox is None or not told.row:
             return
-        if done.outcome in FAILED:
-            await asyncio.to_thread(self.outbox.failed, told.row, done.reason)
+        if problem:
+            await asyncio.to_thread(self.outbox.failed, told.row, problem)
         else:
-            await asyncio.to_thread(self.outbox.transported, [told.row], datetime.now(UTC))
+            at = datetime.now(UTC)
+            await asyncio.to_thread(self.outbox.transported, told.row, told.type, told.id, at)
 
 
 #: What a message of the lane fails for; both versions and what is waited for are kept with the record.

@@ -171,6 +171,26 @@ class Neighbours:
                 return Alive(record), renumbered(state, target, key.id)
         return None
 
+    async def edited_elsewhere(
+        self, state: RecordState, readings: Mapping[Side, Reading]
+    ) -> tuple[Side, Alive, RecordState] | None:
+        """A voided observation goes on under another uuid where another link to that server has edited it there."""
+        for side in Side:
+            if state.type != "Observation" or readings[side] is not Absence.VOIDED:
+                continue
+            ids = await self._shelf.ids_there(side, Key(state.type, state.on(side).id))
+            found = await reading(self._ends[side], state.type, ids[-1]) if ids else Absence.UNKNOWN
+            if isinstance(found, Alive):
+                return side, found, renumbered(state, side, ids[-1])
+        return None
+
+    async def being_written(self, side: Side, found: Reading) -> bool:
+        """Whether another link has this moment told the server what we have just heard of for the first time."""
+        if not isinstance(found, Alive):
+            return False
+        begun = await self._shelf.begun_there(side, text(found.record, "resourceType"))
+        return any(_marks(sent) == _marks(found.record) for sent in begun)
+
     async def identifier_taken(self, write: Create, readings: Mapping[Side, Reading]) -> Conflict | None:
         """Why a new patient was refused: somebody there has the identifier. A person decides (R19)."""
         if text(write.record, "resourceType") != "Patient":

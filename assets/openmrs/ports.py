@@ -12,7 +12,7 @@ from assets.openmrs.events import Key, Side
 from assets.openmrs.merge import Clash
 from assets.openmrs.reconcile import Conflict
 from assets.openmrs.states import Absence, Alive, Reading, RecordState
-from assets.openmrs.tree import decode
+from assets.openmrs.tree import Tree, decode
 from resources.fhir_server import Found, Read, Sent
 
 
@@ -47,6 +47,14 @@ class Shelf(Protocol):
 
     async def begun(self, kind: str) -> list[RecordState]:
         """Records of a type of which a write was begun whose end is not known yet."""
+        ...
+
+    async def ids_there(self, side: Side, key: Key) -> list[str]:
+        """The ids a record has had on that server, the present one last, as another link to it remembers."""
+        ...
+
+    async def begun_there(self, side: Side, kind: str) -> list[Tree]:
+        """What other links are writing to that server at this moment, in canonical form."""
         ...
 
     async def keep(self, done: "Settled") -> None:

@@ -130,8 +130,19 @@ class Client:
         self._turns.append(db)
         lock = self.sealer.blind("lock", hints.LANE, name)
         turn = Turn(partial(sync_records.lock, db, lock), partial(sync_records.unlock, db, lock))
-        shelf = StoreShelf(self._lend, self.sealer, Ids(await process_number(db)), name)
+        beside = {side: self._beside(name, side) for side in Side}
+        shelf = StoreShelf(self._lend, self.sealer, Ids(await process_number(db)), name, beside)
         return Connected(self.links[name], self._settings, shelf, turn)
+
+    def _beside(self, name: str, side: Side) -> list[tuple[str, Side]]:
+        """The other links to the same server: what one of them writes there, this one hears of."""
+        url = self.links[name].on(side).url
+        return [
+            (other.name, theirs)
+            for other in self.links.values()
+            for theirs in Side
+            if other.name != name and other.on(theirs).url == url
+        ]
 
     async def close(self) -> None:
         """Hang up everywhere."""

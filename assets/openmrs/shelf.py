@@ -13,12 +13,15 @@ from assets.openmrs.events import Action, Key, Side
 from assets.openmrs.ports import Outcome, Settled
 from assets.openmrs.reconcile import Decision
 from assets.openmrs.states import RecordState
+from assets.openmrs.tree import Tree
 from resources.store import sync_feeds, sync_records
 from resources.store.connect import BorrowedAsync
 from resources.store.seal import Sealer
 from resources.store.sync_hints import Hint
 from resources.store.sync_records import Call, Kept, Name, Remembered
 
+#: A write of another link that was begun longer ago is not waited for: that link may be away for days.
+MOMENT = 60.0
 #: After these a record's state is what it was: nothing of it may be taken for agreed.
 UNSETTLED = (Outcome.CONFLICT, Outcome.PARKED)
 #: After these others that wait for the record have something to try.
@@ -28,9 +31,17 @@ CHANGED = (Outcome.APPLIED, Outcome.NOT_KEPT, Outcome.TOMBSTONED, Outcome.PURGED
 class StoreShelf:
     """One link's records. ``message`` is the one being settled: what is sent on the way belongs to it."""
 
-    def __init__(self, lend: BorrowedAsync, sealer: Sealer, ids: Callable[[], int], link: str) -> None:
+    def __init__(
+        self,
+        lend: BorrowedAsync,
+        sealer: Sealer,
+        ids: Callable[[], int],
+        link: str,
+        beside: Mapping[Side, Sequence[tuple[str, Side]]],
+    ) -> None:
+        """``beside`` names, for each side, the other links to the same server and which side of theirs it is."""
         self.message: int | None = None
-        self._lend, self._sealer, self._ids, self._link = lend, sealer, ids, link
+        self._lend, self._sealer, self._ids, self._link, self._beside = lend, sealer, ids, link, beside
 
     def of(self, message: int) -> "StoreShelf":
         """The shelf while this message is being settled; others are settled beside it."""
@@ -71,6 +82,29 @@ class StoreShelf:
         async with self._lend() as db:
             found = await sync_records.begun(db, self._sealer, self._link, kind)
         return [remembering.unpacked(kept.body)[0] for kept in found]
+
+    async def ids_there(self, side: Side, key: Key) -> list[str]:
+        """The ids a record has had on that server, as another link to it remembers."""
+        for link, theirs in self._beside[side]:
+            name = hints.name_of(self._sealer, link, key)
+            async with self._lend() as db:
+                found = await sync_records.find(db, self._sealer, link, theirs.value, [name])
+            for kept in found.values():
+                state, _ = remembering.unpacked(kept.body)
+                former = [old for where, old in state.former if where is theirs]
+                if former:
+                    return [*former, state.on(theirs).id]
+        return []
+
+    async def begun_there(self, side: Side, kind: str) -> list[Tree]:
+        """What other links are writing to that server at this moment."""
+        sent: list[Tree] = []
+        for link, theirs in self._beside[side]:
+            async with self._lend() as db:
+                found = await sync_records.begun(db, self._sealer, link, kind, seconds=MOMENT)
+            states = [remembering.unpacked(kept.body)[0] for kept in found]
+            sent += [state.sent for state in states if state.intended is theirs and state.sent]
+        return sent
 
     async def decision(self, side: Side, key: Key) -> Decision | None:
         """What a person decided about the record's conflict and nobody has carried out yet."""

@@ -29,6 +29,7 @@ from assets.openmrs.reconcile import (
     Edit,
     Nothing,
     Plan,
+    Quarrel,
     Reason,
     Revive,
     Rules,
@@ -39,8 +40,8 @@ from assets.openmrs.reconcile import (
 )
 from assets.openmrs.states import Absence, Alive, Known, Reading, RecordState, settled
 from assets.openmrs.tree import Tree
-from assets.openmrs.turns import InHand
-from resources.errors import Refused
+from assets.openmrs.turns import CROSSED_SECONDS, InHand
+from resources.errors import OneAway, Refused
 
 UNDECIDED = Decision()
 #: A server answers an edited record of these types under another uuid.
@@ -106,12 +107,14 @@ class Sync:
         """
         state, known = await self._state(side, key)
         if not known and await self._ours_perhaps(side, key, depth):
-            state, _ = await self._state(side, key)
+            state, known = await self._state(side, key)
         if key.id != state.on(side).id:
             return _done(key, state, Outcome.UNCHANGED, Reason.RENUMBERED.value)
         here = (
             Alive(handed_in) if handed_in is not None else await reading(self._ends[side], key.type, key.id)
         )
+        if not known and key.type in RENUMBERED and await self._near.being_written(side, here):
+            raise OneAway("another link is writing this record there", after_seconds=CROSSED_SECONDS)
         if state.on(side).met and unchanged(state.on(side), here) and not (state.intended or state.outside):
             return _done(key, state, Outcome.UNCHANGED, Reason.ECHO.value)
         there, state = await self._near.other(side, key, state)
@@ -131,6 +134,12 @@ class Sync:
         if not inside and self._link.leaving is not Leaving.KEEP:
             return await self._left(key, state, parent, child, depth)
         plan = await self._plan(state, parent, child, decision)
+        if isinstance(plan, Conflict) and plan.quarrel is Quarrel.VOID_AGAINST_EDIT:
+            readings = {Side.PARENT: parent, Side.CHILD: child}
+            if (elsewhere := await self._near.edited_elsewhere(state, readings)) is not None:
+                where, found, state = elsewhere
+                parent, child = (found, child) if where is Side.PARENT else (parent, found)
+                plan = await self._plan(state, parent, child, decision)
         done = await self._carry_out(key, state, plan, parent, child, depth)
         return replace(done, wants_history=entering)
 
@@ -169,6 +178,9 @@ class Sync:
         if not renumbers or depth >= DEEPEST:
             return False
         found = False
+        for old in (await self._shelf.ids_there(side, key))[:-1]:
+            if (await self._state(side, Key(key.type, old)))[1]:
+                found = await self._end_begun(side, Key(key.type, old), depth, always=True) or found
         for state in await self._shelf.begun(key.type):
             source = side.other
             fixed = self._link.same_ids and state.on(side).base is None
@@ -176,12 +188,12 @@ class Sync:
                 found = await self._end_begun(source, Key(key.type, state.on(source).id), depth) or found
         return found
 
-    async def _end_begun(self, side: Side, key: Key, depth: int) -> bool:
+    async def _end_begun(self, side: Side, key: Key, depth: int, *, always: bool = False) -> bool:
         if self._hand.mine(await self._name(side, key)):
             return False
         async with self.alone(side, key):
             state, _ = await self._state(side, key)
-            if state.intended is not None:
+            if state.intended is not None or (always and key.id == state.on(side).id):
                 try:
                     await self._shelf.keep(await self.settle(side, key, depth=depth + 1))
                 except Refused:

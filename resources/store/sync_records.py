@@ -122,11 +122,19 @@ async def find(
     return {bytes(row[0]): _kept(row[1:], sealer) for row in await cursor.fetchall()}
 
 
-async def begun(db: AsyncConnection, sealer: Sealer, link: str, kind: str) -> list[Kept]:
-    """Records of a type of which a write has been begun whose end is not known; there are few at any time."""
+async def begun(
+    db: AsyncConnection, sealer: Sealer, link: str, kind: str, *, seconds: float | None = None
+) -> list[Kept]:
+    """Records of a type of which a write has been begun whose end is not known; there are few at any time.
+
+    ``seconds``: only what was begun since then.
+    """
     cursor = await db.execute(
-        f"SELECT {_COLUMNS} FROM sync_record AS r WHERE r.link = %s AND r.type = %s AND r.begun ORDER BY r.at",
-        [link, kind],
+        f"""
+        SELECT {_COLUMNS} FROM sync_record AS r WHERE r.link = %s AND r.type = %s AND r.begun
+           AND (%s::float8 IS NULL OR r.at > now() - %s::float8 * interval '1 s') ORDER BY r.at
+        """,
+        [link, kind, seconds, seconds],
     )
     return [_kept(row, sealer) for row in await cursor.fetchall()]
 

@@ -51,6 +51,12 @@ class Remembered:
     async def begun(self, kind: str) -> list[RecordState]:
         return [state for state in self.states_of if state.type == kind and state.intended]
 
+    async def ids_there(self, side: Side, key: Key) -> list[str]:
+        return []
+
+    async def begun_there(self, side: Side, kind: str) -> list[Tree]:
+        return []
+
     async def keep(self, done: Settled) -> None:
         self.remember(done.state)
 

@@ -62,6 +62,11 @@ class Linked:
         for side in Side:
             self.http.delete(f"/_sandbox/{SYSTEMS[side]}").raise_for_status()
 
+    def later(self) -> None:
+        """What waits for a later try goes now."""
+        with self.database.connect() as db:
+            db.execute("UPDATE queue SET ready_at = now() WHERE ready_at < 'infinity'")
+
     def edit(self, side: Side, record: dict[str, Any], **changed: Any) -> dict[str, Any]:
         """A person at that server saves a record."""
         saved = {**record, **changed}
@@ -91,12 +96,17 @@ def linked(
     systems: tuple[Any, ...] | None = None,
     **link: Any,
 ) -> Iterator[Linked]:
-    """A link between two servers in miniature, until the end of the block."""
+    """A link between two servers in miniature, until the end of the block.
+
+    ``links`` are more links of the parent, by name; ``above`` makes the parent's address of the sandbox's.
+    """
     made = systems or servers()
     for system in made:
         system.set({"publish_delay_seconds": 0})
     with sandbox_thread(made) as url, httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
         path = folder / "openmrs.toml"
+        if "above" in link:
+            link["above"] = link["above"](url)
         path.write_text(toml(url, **link), encoding="utf-8")
         accounts = {
             f"OPENMRS_CLINIC_{letter}_{side}_{what}": "sync"
@@ -113,10 +123,11 @@ def toml(url: str, **given: Any) -> str:
     told: dict[str, Any] = {"filter": KAMPALA, "feeds": FEEDS, "rate": 100_000, "every_seconds": 3600} | given
     filters = ", ".join(f"{name} = {value!r}" for name, value in told.pop("filter").items())
     children = {"clinic-a": SYSTEMS[Side.CHILD], **told.pop("links", {})}
+    above = told.pop("above", url)
     lines = []
     for name, child in children.items():
         lines += [f"[link.{name}]", f"filter = {{ {filters} }}"]
-        lines += [f'parent = "{url}/{SYSTEMS[Side.PARENT]}/openmrs"', f'child = "{url}/{child}/openmrs"']
+        lines += [f'parent = "{above}/{SYSTEMS[Side.PARENT]}/openmrs"', f'child = "{url}/{child}/openmrs"']
         lines += [
             f"{setting.replace('conflict_', 'conflict.')} = {value!r}" for setting, value in told.items()
         ]

@@ -49,7 +49,8 @@ def test_rows_come_in_the_order_they_were_written(outbox: ChildOutbox) -> None:
 
 def test_a_transported_row_is_marked_and_not_seen_again(outbox: ChildOutbox, child: str) -> None:
     outbox.failed(1, "the parent is away")
-    outbox.transported([1, 2], NOW)
+    outbox.transported(1, "Patient", "p1", NOW)
+    outbox.transported(2, "Patient", "p2", NOW)
     assert [row.id for row in outbox.waiting(10)] == [3]
     with psycopg.connect(child) as db:
         marked = db.execute("SELECT transported_at, error FROM handoff_outbox WHERE id = 1").fetchone()
@@ -57,12 +58,25 @@ def test_a_transported_row_is_marked_and_not_seen_again(outbox: ChildOutbox, chi
 
 
 def test_marking_again_keeps_the_first_time(outbox: ChildOutbox, child: str) -> None:
-    outbox.transported([1], NOW)
-    outbox.transported([1], NOW.replace(year=2030))
+    outbox.transported(1, "Patient", "p1", NOW)
+    outbox.transported(1, "Patient", "p1", NOW.replace(year=2030))
     with psycopg.connect(child) as db:
         (found,) = db.execute("SELECT transported_at FROM handoff_outbox WHERE id = 1").fetchone() or (None,)
     assert found is not None
     assert found.year == 2026
+
+
+def test_a_newer_row_of_a_record_marks_the_older_ones_and_no_later_or_other_one(
+    outbox: ChildOutbox, child: str
+) -> None:
+    with psycopg.connect(child, autocommit=True) as db:
+        db.execute("UPDATE handoff_outbox SET resource_id = 'p1' WHERE id <> 2")
+        db.execute("INSERT INTO handoff_outbox VALUES (4, 'Patient', 'p1', '{}', now())")
+    outbox.failed(1, "waits for another record")
+    outbox.transported(3, "Patient", "p1", NOW)
+    assert [row.id for row in outbox.waiting(10)] == [2, 4]
+    with psycopg.connect(child) as db:
+        assert db.execute("SELECT error FROM handoff_outbox WHERE id = 1").fetchone() == (None,)
 
 
 def test_a_reason_is_left_for_the_childs_administrators(outbox: ChildOutbox, child: str) -> None:
