@@ -62,6 +62,7 @@ class Today:
             #: A part of an arrival is its share for one destination, in that destination's format.
             self._destinations: Any = sending.lanes(quiet)
             self._recalled: Any = sending.recalled
+            self._kinds: Any = sending.KINDS
             self._db, self._sealer = db, Sealer(settings.keys)
         else:
             asyncio.run(prepare(self._lane))
@@ -74,6 +75,8 @@ class Today:
         if self.batches:
             if part >= len(self._destinations):
                 return None
+            if arrival.kind not in self._kinds:
+                return Made(arrival.body, b"", arrival.kind)  # told as it is, and not to a destination
             destination = self._destinations[part]
             [whole] = self._recalled(self._db, self._sealer, [arrival])
             head, items = apart(destination.join([destination.item(whole)]))

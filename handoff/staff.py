@@ -24,6 +24,8 @@ EXAMPLES = """\
 examples:
   handoff staff list
   handoff staff add kari --role clinician --by Katie --reason "new in the ward"
+  handoff staff add lea --role secretary --facility 33D0000001 --by Katie --reason "the school's nurse"
+  handoff staff facility kari 33D0000001 --by Katie --reason "reports for the clinic now"
   handoff staff password kari --make --by Katie --reason "forgotten"
   handoff staff disable kari --by Katie --reason "left the hospital"
 """
@@ -38,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add = verbs.add_parser("add", help="a new account")
     add.add_argument("--role", choices=ROLES, required=True)
+    add.add_argument("--facility", metavar="CLIA", help="the laboratory whose results concern this person")
+    facility = verbs.add_parser("facility", help="whose results concern an account; ends its sessions")
+    facility.add_argument("--none", action="store_true", help="those of no facility any more")
     password = verbs.add_parser(
         "password", help="a new password: ends the account's sessions, lets a disabled one in again"
     )
@@ -46,11 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         (add, _add),
         (password, _password),
         (disable, _disable),
+        (facility, _facility),
     ]
     for verb, run in runs:
         verb.add_argument("name", metavar="NAME", help="the account")
         command.add_who(verb)
         verb.set_defaults(run=run)
+    facility.add_argument("facility", metavar="CLIA", nargs="?", help="the laboratory's CLIA number")
     for verb in (add, password):
         verb.add_argument("--make", action="store_true", help="make a password and print it, once")
     verbs.add_parser(
@@ -71,11 +78,12 @@ def _list(arguments: argparse.Namespace) -> int:
 
     with command.store() as (_, db):
         accounts = staff.accounts(db)
-    headings = [columns.Column(name) for name in ("name", "role", "since", "last seen", "state")]
+    headings = [columns.Column(name) for name in ("name", "role", "facility", "since", "last seen", "state")]
     rows = [
         (
             one.name,
             str(one.role),
+            one.facility or "",
             columns.moment(one.created_at),
             columns.moment(one.seen_at),
             "disabled" if one.disabled_at else "",
@@ -92,8 +100,21 @@ def _add(arguments: argparse.Namespace) -> int:
     name = arguments.name.lower()
     kept = _new_password(name, make=arguments.make)
     with _owner() as (_, db):
-        staff.add(db, name, staff.Role(arguments.role), kept, command.who(arguments))
+        role, who = staff.Role(arguments.role), command.who(arguments)
+        staff.add(db, name, role, kept, who, facility=arguments.facility)
     command.tell(f"{name} may sign in as {arguments.role}")
+    return command.DONE
+
+
+def _facility(arguments: argparse.Namespace) -> int:
+    from resources.store import staff
+
+    if arguments.none == bool(arguments.facility):
+        raise command.Fault("say which facility, or --none")
+    name = arguments.name.lower()
+    with _owner() as (_, db):
+        staff.set_facility(db, name, arguments.facility, command.who(arguments))
+    command.tell(f"{name} works for {arguments.facility or 'no facility'}; its sessions have ended")
     return command.DONE
 
 

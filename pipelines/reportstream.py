@@ -6,10 +6,11 @@ Partner guide and runbook: docs/partners/reportstream.md
 import dagster as dg
 
 from assets.reportstream.destinations import destinations
+from assets.reportstream.exceptions import TRACK
 from assets.reportstream.lane import ASSETS, LANE
 from pipelines.triggers import batches_claimable, lane_job, lane_sensor, ledger_daily, ledger_job
 from resources.settings import Settings
-from resources.store import drains
+from resources.store import claims, drains
 from resources.store.connect import Connection, connect
 from resources.store.lanes import NUMBERS
 
@@ -18,7 +19,10 @@ ledger = ledger_job(LANE)
 
 
 def claimable(db: Connection, settings: Settings) -> str | None:
-    """Whether one of the lane's destinations has something to do."""
+    """Whether one of the lane's destinations has something to do, or its callback is to be told something."""
+    callback = settings.text("REPORTSTREAM_CALLBACK_URL")
+    if callback and drains.pause(db, TRACK) is None and claims.ready(db, TRACK).queues:
+        return "an exception waits"
     return batches_claimable(
         LANE,
         window=lambda settings: settings.number("REPORTSTREAM_BATCH_WINDOW_SECONDS", 120.0),

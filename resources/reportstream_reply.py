@@ -1,13 +1,14 @@
 """What ReportStream says of a submission: the answer to an upload and its later history have one shape.
 
-Only what a lane acts on is read, and only ids and names: ReportStream's sentences quote cells and stay in the
-sealed answer. The shape has changed before, so a part that cannot be read is left out and ``complete`` is false;
+Only what a lane acts on is read. ReportStream's sentences quote cells: they are passed on to be sealed and stand in
+no text of ours. The shape has changed before, so a part that cannot be read is left out and ``complete`` is false;
 an answer is unreadable only when it is no JSON object or has no id at all.
 """
 
+import dataclasses
 import enum
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -47,6 +48,7 @@ class ItemRemark:
     indices: tuple[int, ...] = ()
     field: str = ""
     code: str = ""
+    said: str = dataclasses.field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,7 @@ class FilteredItem:
     receiver: str
     filter: str
     tracking_id: str
+    said: str = dataclasses.field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +86,7 @@ class Reply:
     destinations: tuple[Destination, ...] = ()
     filtered: tuple[FilteredItem, ...] = ()
     complete: bool = True
-    answer: bytes = field(default=b"", repr=False)
+    answer: bytes = dataclasses.field(default=b"", repr=False)
 
     @property
     def fate(self) -> Fate:
@@ -114,22 +117,25 @@ class Reply:
         )
 
 
+def places(remark: ItemRemark, items: Sequence[str]) -> tuple[int, ...]:
+    """The places (from 0) in ``items`` that a remark names, by tracking id or else by number; none of a whole batch.
+
+    >>> places(ItemRemark(error=True, scope="item", indices=(2,)), ["a", "b"])
+    (1,)
+    """
+    if remark.scope != "item":
+        return ()
+    names = set(remark.tracking_ids)
+    named = tuple(place for place, name in enumerate(items) if name in names) if names else ()
+    return named or tuple(sorted({number - 1 for number in remark.indices if 0 < number <= len(items)}))
+
+
 def culprits(remarks: tuple[ItemRemark, ...], items: tuple[str, ...]) -> tuple[int, ...]:
-    """The places (from 0) in ``items`` of those that errors name, by tracking id or else by number.
+    """The places (from 0) in ``items`` of those that errors name.
 
     Nothing means that ReportStream names none: only parting the batch tells which one it was.
     """
-    places: dict[str, list[int]] = {}
-    for place, name in enumerate(items):
-        places.setdefault(name, []).append(place)
-    found: set[int] = set()
-    for remark in remarks:
-        if not (remark.error and remark.scope == "item"):
-            continue
-        named = [place for name in remark.tracking_ids for place in places.get(name, ())]
-        numbered = [number - 1 for number in remark.indices if 0 < number <= len(items)]
-        found.update(named or numbered)
-    return tuple(sorted(found))
+    return tuple(sorted({place for remark in remarks if remark.error for place in places(remark, items)}))
 
 
 class _Remark(msgspec.Struct, rename="camel"):
@@ -138,11 +144,13 @@ class _Remark(msgspec.Struct, rename="camel"):
     indices: list[int] | None = None
     field: str | None = None
     error_code: str | None = None
+    message: Any = None
 
 
 class _Filtered(msgspec.Struct, rename="camel"):
     filter_name: str = ""
     filtered_tracking_element: str | None = None
+    message: Any = None
 
 
 class _SentReport(msgspec.Struct, rename="camel"):
@@ -219,6 +227,7 @@ def _remark(said: _Remark, error: bool) -> ItemRemark:
         indices=tuple(said.indices or ()),
         field=said.field or "",
         code=said.error_code or "",
+        said=said.message if isinstance(said.message, str) else "",
     )
 
 
@@ -235,7 +244,10 @@ def _destination(said: _Destination) -> Destination:
 def _filtered(said: _Destination) -> list[FilteredItem]:
     return [
         FilteredItem(
-            receiver=_receiver(said), filter=one.filter_name, tracking_id=one.filtered_tracking_element or ""
+            receiver=_receiver(said),
+            filter=one.filter_name,
+            tracking_id=one.filtered_tracking_element or "",
+            said=one.message if isinstance(one.message, str) else "",
         )
         for one in said.filtered or ()
     ]

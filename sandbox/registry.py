@@ -12,6 +12,7 @@ from .notices import Notices
 from .redox import Redox
 from .reportstream import ReportStream
 from .s3 import S3
+from .simplereport import SimpleReport
 from .video import Video
 
 
@@ -26,6 +27,7 @@ def all_systems() -> list[System]:
         Redox(),
         ReportStream(),
         S3(),
+        SimpleReport(),
         Video(),
         *openmrs.systems(),
     ]

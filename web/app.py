@@ -24,6 +24,7 @@ from web.bulk import Uploading
 from web.bulk_door import PATH as BULK
 from web.bulk_door import BulkDoor
 from web.bulk_pages import pages as bulk_pages
+from web.exceptions import pages as exception_pages
 from web.figures import Figures
 from web.health import Health
 from web.hl7 import Hl7Door
@@ -112,6 +113,7 @@ def create_app(settings: Settings | None = None) -> Web:
         pages=[
             *order_pages.pages(book, around.arrived, scanner=scanner),
             *bulk_pages(uploading),
+            *exception_pages(),
             *clinic.pages,
             *sync.pages(hospitals, settings),
         ],

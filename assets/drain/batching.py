@@ -21,6 +21,7 @@ from assets.drain.settings import (
     BatchLane,
     BatchReceipt,
     Fate,
+    Hearing,
     Item,
     ItemsRefused,
     NotCarried,
@@ -30,7 +31,7 @@ from assets.drain.settings import (
 from assets.drain.writing import TakenOver
 from resources.errors import DeliveryError, Refused
 from resources.store import batches, claims, pauses
-from resources.store.batches import Batch, Member
+from resources.store.batches import Batch, Member, Remarked
 from resources.store.books import Settled, settle
 from resources.store.claims import Claimed
 from resources.store.connect import AsyncConnection
@@ -431,6 +432,8 @@ class Batching:
             bad, rest = [], [members[:half], members[half:]]
         else:
             bad, rest = members, []
+            # of one that stood alone the partner need not say which it was
+            remarks = remarks or [Remark(place, "error", tried.text) for place in places]
         async with db.transaction():
             await self._attempt(db, batch, tried, ms)
             state = State.SUPERSEDED if any(rest) else State.FAILED
@@ -580,17 +583,24 @@ class Batching:
         )
 
     async def _remark(self, db: AsyncConnection, batch: Batch, remarks: Sequence[Remark]) -> None:
-        rows = []
-        for remark in remarks:
-            if 0 <= remark.index < len(batch.members):
-                message = batch.members[remark.index] + batch.part
-                rows.append(
-                    (
-                        message,
-                        remark.severity,
-                        self._drain.sealer.seal(remark.text.encode(), b"remark", message),
-                    )
-                )
+        said = [
+            (batch.members[remark.index] + batch.part, remark)
+            for remark in remarks
+            if 0 <= remark.index < len(batch.members)
+        ]
+        if not said:
+            return
+        hearing = Hearing(db=db, sealer=self._drain.sealer, ids=self._drain.ids)
+        concerns = await self._lane.heard(hearing, said)
+        rows = [
+            Remarked(
+                message,
+                remark.severity,
+                self._drain.sealer.seal(remark.whole.encode(), b"remark", message),
+                concerns.get(message),
+            )
+            for message, remark in said
+        ]
         await batches.remark(db, batch.id, rows)
 
     async def _partner_answers(self, db: AsyncConnection, probe: bool) -> None:

@@ -96,21 +96,21 @@ class Drain:
         self._leases += 1
         return self.lease + self._leases
 
-    async def gate(self) -> pauses.Gate:
-        """Whether the lane may claim now."""
-        return await pauses.gate(self.claims, self.lane)
+    async def gate(self, breaker: int) -> pauses.Gate:
+        """Whether the lane, or this destination of it, may claim now."""
+        return await pauses.gate(self.claims, breaker)
 
-    async def away(self, reason: str) -> None:
-        """Open the lane's breaker, or wait longer for its next probe."""
-        await pauses.away(self.claims, self.lane, reason)
+    async def away(self, breaker: int, reason: str) -> None:
+        """Open a breaker, or wait longer for its next probe."""
+        await pauses.away(self.claims, breaker, reason)
 
-    async def back(self) -> None:
-        """Close the lane's breaker."""
-        await pauses.back(self.claims, self.lane)
+    async def back(self, breaker: int) -> None:
+        """Close a breaker."""
+        await pauses.back(self.claims, breaker)
 
-    async def no_probe(self) -> None:
+    async def no_probe(self, breaker: int) -> None:
         """There was nothing to probe with."""
-        await pauses.no_probe(self.claims, self.lane)
+        await pauses.no_probe(self.claims, breaker)
 
     async def hold(self, why: str) -> None:
         """Stop the lane until a person releases it."""

@@ -19,11 +19,22 @@ from resources.store.seal import Sealer
 Ended = tuple[Figures, str]
 
 
-def drain_batches(settings: Settings, lanes: list[BatchLane], *, run_id: str, code: str = "") -> Ended:
-    """Drain a lane that sends in batches, all its destinations side by side; what was counted and how it ended."""
+def drain_batches(
+    settings: Settings,
+    lanes: list[BatchLane],
+    *,
+    run_id: str,
+    code: str = "",
+    beside: SinglesLane | None = None,
+) -> Ended:
+    """Drain a lane that sends in batches, all its destinations side by side; what was counted and how it ended.
+
+    ``beside`` is what the lane tells somebody message by message, on a track of its own.
+    """
 
     async def main() -> Ended:
         drain = _drain(settings, lanes[0], run_id, code)
+        told = await beside.connect() if beside else None
         clients = [await lane.connect() for lane in lanes]
         async with contextlib.AsyncExitStack() as opened:
 
@@ -35,7 +46,8 @@ def drain_batches(settings: Settings, lanes: list[BatchLane], *, run_id: str, co
             connections = [[await connected() for _ in range(TURNS + 1)] for _ in lanes]
 
             def tracks(drain: Drain) -> list[Track]:
-                return [
+                singles = [Singles(drain, beside, told)] if beside and told else []
+                return singles + [
                     Batching(drain, lane, client, own)
                     for lane, client, own in zip(lanes, clients, connections, strict=True)
                 ]

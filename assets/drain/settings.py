@@ -1,17 +1,19 @@
 """How a lane is drained: what a lane says of itself, and what operators may set."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from assets.drain.outcomes import RetryPlan
 from resources.errors import Refused
 from resources.settings import Settings
-from resources.store.connect import AsyncConnection
 from resources.store.lanes import batches, track
-from resources.store.seal import Sealer
 from resources.store.values import Arrival, Message, OnFailure, Owed, Receipt
+
+if TYPE_CHECKING:  # mapping alone needs no database
+    from resources.store.connect import AsyncConnection
+    from resources.store.seal import Sealer
 
 
 class Client(Protocol):
@@ -106,11 +108,20 @@ class NotCarried(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What a partner said of one item of a batch; ``index`` is its place in the batch, from 0."""
+    """What a partner said of one item of a batch; ``index`` is its place in the batch, from 0.
+
+    ``text`` is ours and may stand anywhere; ``said`` is the partner's own and is sealed with it.
+    """
 
     index: int
     severity: str
     text: str
+    said: str = field(default="", repr=False)
+
+    @property
+    def whole(self) -> str:
+        """Both, for those who may read what the partner said."""
+        return f"{self.text}: {self.said}" if self.said else self.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,13 +199,30 @@ class Item:
 
 
 #: Completes arrivals by what the store knows besides, before they are mapped.
-Recall = Callable[[AsyncConnection, Sealer, Sequence[Arrival]], Awaitable[Sequence[Arrival]]]
+Recall = Callable[["AsyncConnection", "Sealer", Sequence[Arrival]], Awaitable[Sequence[Arrival]]]
 
 
 async def _nothing_to_recall(
-    db: AsyncConnection, sealer: Sealer, arrivals: Sequence[Arrival]
+    db: "AsyncConnection", sealer: "Sealer", arrivals: Sequence[Arrival]
 ) -> Sequence[Arrival]:
     return arrivals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """Where a lane listens to what its partner said of single messages: in the transaction that keeps it."""
+
+    db: "AsyncConnection"
+    sealer: "Sealer"
+    ids: Callable[[], int]
+
+
+#: Passes on what was said of messages, and tells whose concern each is: a blind index by message.
+Heard = Callable[[Hearing, Sequence[tuple[int, Remark]]], Awaitable[Mapping[int, int]]]
+
+
+async def _nobody(hearing: Hearing, said: Sequence[tuple[int, Remark]]) -> Mapping[int, int]:
+    return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +231,8 @@ class BatchLane:
 
     ``item`` makes one item of an arrival (pure; any exception sets the arrival aside) that ``recall`` has completed,
     ``join`` the body of several. A batch goes when its oldest member has waited ``window`` seconds or ``most_items``
-    wait. ``beside`` others a destination has a breaker of its own: one that is away waits alone.
+    wait. ``heard`` is told what the partner said of single messages. ``beside`` others a destination has a breaker
+    of its own: one that is away waits alone.
     """
 
     name: str
@@ -214,6 +243,7 @@ class BatchLane:
     join: Callable[[Sequence[Item]], bytes]
     connect: Callable[[], Awaitable[BatchClient]]
     recall: Recall = _nothing_to_recall
+    heard: Heard = _nobody
     on_failure: OnFailure = OnFailure.CONTINUE
     most_items: int = 500
     most_bytes: int = 50_000_000

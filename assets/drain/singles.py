@@ -61,7 +61,7 @@ class Singles:
         room = 2 * self._pace.concurrency - self._queues.qsize()
         if room < self._pace.concurrency or (self._probing and self._held):
             return None
-        gate = await self._drain.gate()
+        gate = await self._drain.gate(self._lane.number)
         self._paused, self._probing = gate.away, gate.probe
         if not gate.open and not gate.probe:
             return gate.wait
@@ -70,7 +70,7 @@ class Singles:
         claimed = await self._claim(1 if gate.probe else room, 1 if gate.probe else self._pace.each)
         if gate.probe and not claimed:
             self._probing = False
-            await self._drain.no_probe()
+            await self._drain.no_probe(self._lane.number)
         if claimed == room:
             return 0.0
         if claimed or self._held:
@@ -107,7 +107,7 @@ class Singles:
             await self._lane.prepare()
         except DeliveryError as error:
             self._paused = True
-            await self._drain.away(str(error))
+            await self._drain.away(self._lane.number, str(error))
             return False
         return True
 
@@ -288,13 +288,13 @@ class Singles:
         if self._probing or tried.away or self._breaker.failed(self._drain.clock()):
             self._paused = True
             self._breaker.answered()
-            await self._drain.away(tried.text)
+            await self._drain.away(self._lane.number, tried.text)
 
     async def _partner_answers(self) -> None:
         self._breaker.answered()
         if self._probing or self._paused:
             self._probing = self._paused = False
-            await self._drain.back()
+            await self._drain.back(self._lane.number)
 
     def _fail(self, settled: Settled, item: Claimed, text: str) -> None:
         settled.state, settled.reason, settled.release, settled.wait = State.FAILED, text[:500], False, 0.0
@@ -332,7 +332,7 @@ class Singles:
     async def _unopened(self, item: Claimed, error: Exception) -> Settled:
         """A key is missing or a body is damaged: nothing fails for it, the lane waits for a person."""
         self._paused = True
-        await self._drain.away(str(error))
+        await self._drain.away(self._lane.number, str(error))
         settled = self._line(item, Tried(Outcome.PROBE), 0)
         settled.unsure, settled.release, settled.wait = item.unsure_for is not None, True, 5.0
         return settled

@@ -5,7 +5,7 @@ import dagster as dg
 from assets import code_tables, lane_assets
 from assets.code_version import code_version
 from assets.drain.run import Ended, drain_batches
-from assets.reportstream import sending
+from assets.reportstream import exceptions, sending
 from assets.reportstream.tables.loadable import TABLES
 from resources.settings import Settings
 from resources.store.code_tables import in_force
@@ -20,7 +20,8 @@ def run(settings: Settings, run_id: str, queue: int | None) -> Ended:
         raise dg.Failure("this lane sends in batches: it cannot work one queue alone", allow_retries=False)
     with connect(settings.database_url, "handoff tables") as db:
         code_tables.use(TABLES, in_force(db, LANE))
-    return drain_batches(settings, sending.lanes(settings), run_id=run_id, code=code_version())
+    told = exceptions.lane(settings)
+    return drain_batches(settings, sending.lanes(settings), run_id=run_id, code=code_version(), beside=told)
 
 
 ASSETS: list[dg.AssetSpec | dg.AssetsDefinition] = [

@@ -21,20 +21,24 @@ from assets.drain.settings import (
 )
 from assets.reportstream.destinations import Destination, destinations, own_of
 from assets.reportstream.devices import known_devices
-from assets.reportstream.encoding import item_of, join_of
+from assets.reportstream.encoding import BULK_ROW, TEST_EVENT, item_of, join_of
+from assets.reportstream.exceptions import QUEUES, Exceptions
 from assets.reportstream.lineage import recall, recalled
 from assets.reportstream.objects import Objects
 from resources import reportstream, s3
 from resources.reportstream import Account, Batch, BatchRefused, BatchTooLarge, Nowhere, ReportStream
 from resources.reportstream_reply import Fate as Said
-from resources.reportstream_reply import Reply, culprits
+from resources.reportstream_reply import ItemRemark, Reply, places, read_errors
 from resources.settings import SettingError, Settings
 from resources.store.lanes import NUMBERS
 
-__all__ = ["Client", "lane", "lanes", "recalled"]
+__all__ = ["KINDS", "Client", "lane", "lanes", "recalled"]
 
 NAME = "reportstream"
 NUMBER = NUMBERS[NAME]
+
+#: The arrivals that destinations are sent.
+KINDS = (TEST_EVENT, BULK_ROW)
 
 
 def lanes(settings: Settings) -> list[BatchLane]:
@@ -62,6 +66,7 @@ def _lane(settings: Settings, own: Destination, known: Sequence[Destination]) ->
         join=join_of(own.format, mode, single=most_items == 1),
         connect=_connect(settings, own, len(known), mode),
         recall=recall,
+        heard=Exceptions(QUEUES[own.format], bool(settings.text("REPORTSTREAM_CALLBACK_URL"))).heard,
         most_items=most_items,
         window=settings.number("REPORTSTREAM_BATCH_WINDOW_SECONDS", 120.0),
         polls=settings.numbers("REPORTSTREAM_POLL_PLAN", (60.0, 300.0, 900.0, 3600.0)),
@@ -144,7 +149,7 @@ class Client:
         try:
             reply = await self._far.send(Batch(name=payload, items=tuple(keys), body=body))
         except BatchRefused as error:
-            named = tuple(Remark(place, "error", "refused by ReportStream") for place in error.culprits)
+            named = _refusals(read_errors(error.answer), keys)
             raise ItemsRefused(str(error), status=error.status, answer=error.answer, remarks=named) from None
         except BatchTooLarge as error:
             raise TooLarge(str(error), status=error.status, answer=error.answer) from None
@@ -155,9 +160,8 @@ class Client:
         if reply is None:
             return None
         if reply.refused:
-            places = culprits(reply.errors, tuple(keys))
-            named = tuple(Remark(place, "error", "refused by ReportStream") for place in places)
             text = "ReportStream had the batch and refused it"
+            named = _refusals(reply.errors, keys)
             raise ItemsRefused(text, status=reply.http_status, answer=reply.answer, remarks=named)
         return _receipt(reply, keys)
 
@@ -182,18 +186,29 @@ class Client:
         await self._far.aclose()
 
 
+def _refusals(errors: Sequence[ItemRemark], keys: Sequence[str]) -> list[Remark]:
+    """What ReportStream refused the batch for; where one item stands alone, also what names no item."""
+    found = [
+        Remark(place, "error", "refused by ReportStream", error.said)
+        for error in errors
+        for place in places(error, keys)
+    ]
+    if not found and len(keys) == 1:
+        return [Remark(0, "error", "refused by ReportStream", error.said) for error in errors]
+    return found
+
+
 def _receipt(reply: Reply, keys: Sequence[str]) -> BatchReceipt:
-    places = {key: place for place, key in enumerate(keys)}
     remarks = [
         Remark(
-            place, "warning", f"ReportStream warns about {remark.field or 'the item'} {remark.code}".strip()
+            place,
+            "warning",
+            f"ReportStream warns about {remark.field or 'the item'} {remark.code}".strip(),
+            remark.said,
         )
         for remark in reply.remarks
-        if not remark.error and remark.scope == "item"
-        for place in (
-            [places[name] for name in remark.tracking_ids if name in places]
-            or [number - 1 for number in remark.indices if 0 < number <= len(keys)]
-        )
+        if not remark.error
+        for place in places(remark, keys)
     ]
     receipt = reply.receipt()
     return BatchReceipt(
@@ -215,12 +230,19 @@ def _lost(reply: Reply, keys: tuple[str, ...]) -> list[Remark]:
         return [Remark(place, "error", text) for place in range(len(keys))]
     receivers: dict[str, set[str]] = {}
     filters: dict[str, set[str]] = {}
+    words: dict[str, list[str]] = {}
     for one in reply.filtered:
         receivers.setdefault(one.tracking_id, set()).add(one.receiver)
         filters.setdefault(one.tracking_id, set()).add(one.filter)
+        words.setdefault(one.tracking_id, []).append(one.said)
     everyone = {destination.name for destination in reply.destinations}
     return [
-        Remark(place, "error", f"filtered: {', '.join(sorted(filters[key]))}")
+        Remark(
+            place,
+            "error",
+            f"filtered: {', '.join(sorted(filters[key]))}",
+            "; ".join(filter(None, words[key])),
+        )
         for place, key in enumerate(keys)
         if key in receivers and receivers[key] >= everyone
     ]
@@ -229,9 +251,9 @@ def _lost(reply: Reply, keys: tuple[str, ...]) -> list[Remark]:
 def _filtered(reply: Reply, keys: tuple[str, ...], lost: list[Remark]) -> list[Remark]:
     """What some receivers filtered although others took it."""
     gone = {remark.index for remark in lost}
-    places = {key: place for place, key in enumerate(keys)}
+    at = {key: place for place, key in enumerate(keys)}
     return [
-        Remark(places[one.tracking_id], "warning", f"{one.receiver} does not get it: {one.filter}")
+        Remark(at[one.tracking_id], "warning", f"{one.receiver} does not get it: {one.filter}", one.said)
         for one in reply.filtered
-        if one.tracking_id in places and places[one.tracking_id] not in gone
+        if one.tracking_id in at and at[one.tracking_id] not in gone
     ]

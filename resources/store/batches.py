@@ -330,14 +330,31 @@ async def conclude(
         )
 
 
-async def remark(db: AsyncConnection, batch: int, remarks: Sequence[tuple[int, str, bytes]]) -> None:
-    """Keep what the partner said of single messages: (message, severity, sealed text)."""
+@dataclass(frozen=True, slots=True)
+class Remarked:
+    """What the partner said of one message, sealed; ``concerns`` is a blind index of whose concern it is."""
+
+    message: int
+    severity: str
+    body: bytes
+    concerns: int | None = None
+
+
+async def remark(db: AsyncConnection, batch: int, remarks: Sequence[Remarked]) -> None:
+    """Keep what the partner said of single messages."""
     if remarks:
         await db.execute(
-            "INSERT INTO remark (message, batch, severity, body)"
-            " SELECT message, %s, severity, body FROM unnest(%b::bigint[], %b::text[], %b::bytea[])"
-            " AS t(message, severity, body)",
-            [batch, [one[0] for one in remarks], [one[1] for one in remarks], [one[2] for one in remarks]],
+            "INSERT INTO remark (message, batch, severity, body, concerns)"
+            " SELECT message, %s, severity, body, concerns"
+            "   FROM unnest(%b::bigint[], %b::text[], %b::bytea[], %b::bigint[])"
+            "     AS t(message, severity, body, concerns)",
+            [
+                batch,
+                [one.message for one in remarks],
+                [one.severity for one in remarks],
+                [one.body for one in remarks],
+                [one.concerns for one in remarks],
+            ],
         )
 
 

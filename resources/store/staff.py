@@ -15,6 +15,7 @@ from resources.store.connect import Connection
 from resources.store.operators import NotPossible, Who
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
+FACILITY = re.compile(r"[0-9A-Z]{2}D[0-9A-Z]{7}")
 
 
 class Role(enum.StrEnum):
@@ -29,11 +30,12 @@ class Role(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who has signed in."""
+    """Somebody who has signed in; ``facility`` is the CLIA number of the one they work for, where that counts."""
 
     id: int
     name: str
     role: Role
+    facility: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,26 +48,52 @@ class Account:
     created_at: datetime
     disabled_at: datetime | None
     seen_at: datetime | None
+    facility: str | None = None
 
 
 # -- accounts, as the owner --------------------------------------------------------------------------------------
 
 
-def add(owner: Connection, name: str, role: Role, password: str, who: Who) -> int:
+def add(
+    owner: Connection, name: str, role: Role, password: str, who: Who, *, facility: str | None = None
+) -> int:
     """A new account; ``password`` is hashed already."""
+    facility = _clia(facility)
     if not NAME.fullmatch(name):
         raise NotPossible(
             "an account's name is up to 64 small letters, digits, dots, dashes, underscores and @"
         )
     with owner.transaction():
         row: Any = owner.execute(
-            "INSERT INTO staff (name, role, password) VALUES (%s, %s, %s) ON CONFLICT (name) DO NOTHING RETURNING id",
-            [name, role, password],
+            "INSERT INTO staff (name, role, password, facility) VALUES (%s, %s, %s, %s)"
+            " ON CONFLICT (name) DO NOTHING RETURNING id",
+            [name, role, password, facility],
         ).fetchone()
         if row is None:
             raise NotPossible(f"there is an account of that name: `handoff staff password {name}` changes it")
-        _note(owner, who, f"account added: {role}", name)
+        _note(owner, who, f"account added: {role}" + (f" of {facility}" if facility else ""), name)
     return int(row[0])
+
+
+def set_facility(owner: Connection, name: str, facility: str | None, who: Who) -> None:
+    """Let an account see what concerns this facility, or none, and end its sessions."""
+    facility = _clia(facility)
+    with owner.transaction():
+        row: Any = owner.execute(
+            "UPDATE staff SET facility = %s WHERE name = %s RETURNING id", [facility, name]
+        ).fetchone()
+        _ended(owner, row)
+        _note(owner, who, f"facility set: {facility or 'none'}", name)
+
+
+def _clia(facility: str | None) -> str | None:
+    """A facility is named by its CLIA number, in capitals."""
+    if not facility:
+        return None
+    written = facility.strip().upper()
+    if not FACILITY.fullmatch(written):
+        raise NotPossible("a facility is named by its CLIA number: two characters, D, seven characters")
+    return written
 
 
 def set_password(owner: Connection, name: str, password: str, who: Who) -> None:
@@ -106,13 +134,21 @@ def accounts(db: Connection) -> list[Account]:
     """Every account, by name."""
     rows: list[Any] = db.execute(
         """
-        SELECT s.id, s.name, s.role, s.created_at, s.disabled_at, max(t.seen_at)
+        SELECT s.id, s.name, s.role, s.created_at, s.disabled_at, max(t.seen_at), s.facility
           FROM staff AS s LEFT JOIN staff_session AS t ON t.staff = s.id GROUP BY s.id ORDER BY s.name
         """
     ).fetchall()
     return [
-        Account(id=number, name=name, role=Role(role), created_at=created, disabled_at=disabled, seen_at=seen)
-        for number, name, role, created, disabled, seen in rows
+        Account(
+            id=number,
+            name=name,
+            role=Role(role),
+            created_at=created,
+            disabled_at=disabled,
+            seen_at=seen,
+            facility=facility,
+        )
+        for number, name, role, created, disabled, seen, facility in rows
     ]
 
 
@@ -166,9 +202,9 @@ def may_try(db: Connection, account: bytes, address: bytes, limits: Limits) -> b
 def known(db: Connection, name: str) -> tuple[Person, str] | None:
     """The account that may sign in under this name, and what is kept of its password."""
     row: Any = db.execute(
-        "SELECT id, name, role, password FROM staff WHERE name = %s AND disabled_at IS NULL", [name]
+        "SELECT id, name, role, facility, password FROM staff WHERE name = %s AND disabled_at IS NULL", [name]
     ).fetchone()
-    return (Person(row[0], row[1], Role(row[2])), row[3]) if row else None
+    return (Person(row[0], row[1], Role(row[2]), row[3]), row[4]) if row else None
 
 
 def signed_in(db: Connection, person: Person, session: bytes, account: bytes, address: bytes) -> None:
@@ -192,7 +228,7 @@ class Seen:
 
 
 _LIVE = """
-SELECT s.id, s.name, s.role, t.flashes, t.seen_at < now() - interval '30 s'
+SELECT s.id, s.name, s.role, s.facility, t.flashes, t.seen_at < now() - interval '30 s'
   FROM staff_session AS t JOIN staff AS s ON s.id = t.staff
  WHERE t.hash = %(session)s AND s.disabled_at IS NULL
    AND t.seen_at > now() - interval '1 s' * %(idle)s AND t.started_at > now() - interval '1 s' * %(whole)s
@@ -204,13 +240,13 @@ def seen(db: Connection, session: bytes, *, idle: float, whole: float, touch: bo
     row: Any = db.execute(_LIVE, {"session": session, "idle": idle, "whole": whole}).fetchone()
     if row is None:
         return None
-    number, name, role, flashes, stale = row
+    number, name, role, facility, flashes, stale = row
     if touch and (stale or flashes):
         db.execute(
             "UPDATE staff_session SET seen_at = now(), flashes = '{}' WHERE hash = %s",
             [session],
         )
-    return Seen(Person(number, name, Role(role)), tuple(flashes) if touch else ())
+    return Seen(Person(number, name, Role(role), facility), tuple(flashes) if touch else ())
 
 
 def say(db: Connection, session: bytes, sentence: str) -> None:

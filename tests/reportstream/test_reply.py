@@ -40,7 +40,7 @@ def test_a_reply_tells_ids_counts_and_remarks() -> None:
     assert (reply.report_id, reply.submission_id, reply.external_name) == ("ade3fd00", 267, "batch-7")
     assert (reply.items, reply.lost(14), reply.lost(15)) == (14, 0, 1)
     assert reply.remarks == (
-        ItemRemark(error=False, scope="report"),
+        ItemRemark(error=False, scope="report", said="Missing a header"),
         ItemRemark(
             error=False,
             scope="item",
@@ -48,8 +48,10 @@ def test_a_reply_tells_ids_counts_and_remarks() -> None:
             indices=(6, 7, 9),
             field="Specimen_type_code (specimen_type)",
             code="UNKNOWN",
+            said="Invalid code: 'secret'",
         ),
     )
+    assert "secret" not in repr(reply)
     assert reply.complete
 
 

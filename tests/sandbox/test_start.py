@@ -27,6 +27,7 @@ SYSTEMS = [
     "redox",
     "reportstream",
     "s3",
+    "simplereport",
     "video",
 ]
 

@@ -117,6 +117,7 @@ class Page:
     nav: str = ""
     upload: int = 0
     spool: bool = False
+    shown_to: Callable[[Person], bool] = lambda person: True
 
     async def answer(self, site: Around, request: Request) -> Response:
         """What the page says to this request."""
@@ -178,8 +179,9 @@ def page(
     nav: str = "",
     upload: int = 0,
     spool: bool = False,
+    shown_to: Callable[[Person], bool] = lambda person: True,
 ) -> Callable[[PageFunction], Page]:
-    """Make a function a page that only these roles open."""
+    """Make a function a page that only these roles open; ``shown_to`` says whose navigation leads there."""
     allowed = frozenset(roles)
     if not allowed or method not in ("GET", "POST"):
         raise ValueError(f"{path}: a page names the roles it is for, and is asked for by GET or POST")
@@ -187,7 +189,7 @@ def page(
         raise ValueError(f"{path}: files come by POST")
 
     def made(function: PageFunction) -> Page:
-        return Page(path, function, allowed, method, title, nav, upload, spool)
+        return Page(path, function, allowed, method, title, nav, upload, spool, shown_to)
 
     return made
 

@@ -160,9 +160,11 @@ class Site:
     def _nav(self, visit: Visit | None) -> list[tuple[str, str]]:
         if visit is None:
             return []
-        role = visit.person.role
+        person = visit.person
         return [
-            (page.path, page.nav) for page in self.pages if page.nav and page.roles and role in page.roles
+            (page.path, page.nav)
+            for page in self.pages
+            if page.nav and page.roles and person.role in page.roles and page.shown_to(person)
         ]
 
     def todos(self, person: Person) -> list[Todo]:
