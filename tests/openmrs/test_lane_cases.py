@@ -18,14 +18,16 @@ pytestmark = pytest.mark.cases
 
 
 @contextmanager
-def served(database: Database, place: Path, folder: Path, feed: str = "feed") -> Iterator[Linked]:
+def served(
+    database: Database, place: Path, folder: Path, feed: str = "feed", **link: Any
+) -> Iterator[Linked]:
     expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
     systems: Any = servers({"OPENMRS_SCENARIO": str(folder)})
     if feed != "feed":
         systems[0].forget(everything=True)
         systems[0].load(folder, feed)
     chosen = {"kind": "address", "parts": FILTER_PARTS, "values": [expected["filter"]]}
-    with linked(database, place, systems, filter=chosen, feeds=expected["feeds"]) as clinic:
+    with linked(database, place, systems, filter=chosen, feeds=expected["feeds"], **link) as clinic:
         yield clinic
 
 
