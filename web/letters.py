@@ -6,11 +6,13 @@ none; who treats them sees the link on the page.
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
 from assets.pridok import letters
 from assets.pridok.clinic import Clinic
+from assets.pridok.letters import Purpose
 from assets.pridok.practice import behind_of
-from assets.pridok.rows import contact_of
+from assets.pridok.rows import contact_of, patient_of
 from resources.mail import Mail, MailAway, MailRefused, MailServer
 from resources.store import consultations as kept
 from resources.store import patients, visits
@@ -29,8 +31,10 @@ REST_SECONDS = 10.0
 class Letters:
     """One task of the web service; several processes share the work."""
 
-    def __init__(self, clinic: Clinic, server: MailServer | None) -> None:
-        self._clinic, self._server = clinic, server
+    def __init__(
+        self, clinic: Clinic, server: MailServer | None, purposes: Mapping[str, Purpose] = letters.PURPOSES
+    ) -> None:
+        self._clinic, self._server, self._purposes = clinic, server, purposes
 
     async def run(self) -> None:
         """Until cancelled. Where no mail server is named, mails wait."""
@@ -67,13 +71,15 @@ class Letters:
         return True
 
     def _written(self, db: Connection, due: Due) -> Mail | None:
-        """The mail with its address, or None where there is no address or no link any more."""
+        """The mail with its address, or None where none may go: no link any more, no address, or no leave to write."""
         sealer = self._clinic.sealer
         link, row = visits.of_consultation(db, sealer, due.consultation), kept.one(db, due.consultation)
         if link is None or row is None or link.until <= self._clinic.now():
             return None
         found = patients.of_ids(db, sealer, row.patients).get(row.patients[0])
-        to = contact_of(found).email if found else None
+        if found is None or not letters.may_go(self._purposes.get(due.kind, "marketing"), patient_of(found)):
+            return None
+        to = contact_of(found).email
         if to is None:
             return None
         kind: letters.Kind = "link" if due.kind == "link" else "thanks"

@@ -83,13 +83,13 @@ class Consultation:
     @property
     def waiting(self) -> timedelta | None:
         """From receipt to the first contact; open until there was one."""
-        return None if self.starts_at is None else between(self.created_at, self.starts_at)
+        return None if self.starts_at is None else _sound(between(self.created_at, self.starts_at))
 
     @property
     def treatment(self) -> timedelta | None:
         if self.starts_at is None or self.ends_at is None:
             return None
-        return between(self.starts_at, self.ends_at)
+        return _sound(between(self.starts_at, self.ends_at))
 
     def treated_by(self, actor: Actor) -> bool:
         return actor.role is Role.PROVIDER and actor.id in self.providers
@@ -98,6 +98,11 @@ class Consultation:
 def between(start: datetime, end: datetime) -> timedelta:
     """The time that passed. Subtracting two local times would skip the hour of a clock change."""
     return end.astimezone(UTC) - start.astimezone(UTC)
+
+
+def _sound(time: timedelta) -> timedelta | None:
+    """A time that runs backwards is a fault of the data, and none is told."""
+    return time if time >= timedelta(0) else None
 
 
 def received(

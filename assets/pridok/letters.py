@@ -1,12 +1,18 @@
 """The two mails a patient gets. They hold a link and no health data: not even that it is about health.
 
-Both are about the patient's own appointment; nothing else is ever mailed by this lane. Marketing asks
-``patients.may_market`` and there is none here.
+Both are about the patient's own appointment. Whatever else is ever mailed is marketing unless it says otherwise here,
+and goes to nobody an insurer has referred: ``may_go`` is asked of every mail at the moment it is sent.
 """
 
+from collections.abc import Mapping
 from typing import Final, Literal
 
+from assets.pridok.patients import Patient, may_market
+
 Kind = Literal["link", "thanks"]
+Purpose = Literal["appointment", "marketing"]
+
+PURPOSES: Final[Mapping[str, Purpose]] = {"link": "appointment", "thanks": "appointment"}
 
 SUBJECTS: Final = {"link": "Your appointment begins now", "thanks": "Thank you"}
 
@@ -22,3 +28,8 @@ def text(kind: Kind, address: str) -> str:
         "Hello,\n\nyour appointment has ended. Thank you. If you like, tell us how it was:\n\n"
         f"{address}\n\nThe link works once and for a week.\n"
     )
+
+
+def may_go(purpose: Purpose, patient: Patient) -> bool:
+    """Whether a mail of this purpose may be sent to this patient."""
+    return purpose == "appointment" or may_market(patient)

@@ -112,7 +112,5 @@ def _moment(moment: datetime | None) -> str | None:
 
 
 def _seconds(duration: timedelta | None) -> int | None:
-    """Whole seconds, rounded down; a negative duration is a data error and is not told."""
-    if duration is None or duration < timedelta(0):
-        return None
-    return int(duration.total_seconds())
+    """Whole seconds, rounded down."""
+    return None if duration is None else int(duration.total_seconds())

@@ -15,7 +15,7 @@ from assets.pridok.events import Referral
 from assets.pridok.numbers import NationalNumber
 from assets.pridok.patients import Patient
 from assets.pridok.referral import Contact, Judgement, Known, Seen, Verdict, judge, number_of
-from assets.pridok.rows import contact_of, order_row, patient_row, row_of
+from assets.pridok.rows import order_row, patient_of, patient_row, row_of
 from resources import sealing
 from resources.sealing import Place
 from resources.store import consultations, pridok_orders, referrals
@@ -82,15 +82,8 @@ class Reception:
         row = kept_patients.of_number(db, sealer, blind) if blind else None
         if row is None:
             return Known(), None
-        contact = contact_of(row)
-        patient = Patient(
-            id=row.id,
-            contact=contact,
-            numbers=(),
-            tags=frozenset(row.tags),
-            marketing_allowed=row.marketing_allowed,
-        )
-        return Known(patient=contact), patient
+        patient = patient_of(row)
+        return Known(patient=patient.contact), patient
 
     def _keep(
         self,

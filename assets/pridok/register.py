@@ -13,7 +13,7 @@ from assets.pridok.numbers import Standing
 from assets.pridok.patients import KnownNumber, Patient
 from assets.pridok.practice import Gone
 from assets.pridok.referral import OSLO, Contact
-from assets.pridok.rows import contact_of, patient_row
+from assets.pridok.rows import patient_of, patient_row
 from resources.store import consultations
 from resources.store import patients as kept
 from resources.store.connect import Connection
@@ -117,15 +117,7 @@ class Register:
 
 
 def _patient(db: Connection, row: kept.Row) -> Patient:
-    known = [
-        KnownNumber(index=index, since=since, until=until)
-        for index, since, until in kept.numbers_of(db, row.id)
-    ]
-    return Patient(
-        id=row.id,
-        contact=contact_of(row),
-        numbers=tuple(known),
-        tags=frozenset(row.tags),
-        marketing_allowed=row.marketing_allowed,
-        merged_into=row.merged_into,
+    known = kept.numbers_of(db, row.id)
+    return patient_of(
+        row, [KnownNumber(index=index, since=since, until=until) for index, since, until in known]
     )

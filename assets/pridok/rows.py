@@ -1,10 +1,12 @@
 """Between the lane's values and the rows of the store. Plain functions, no I/O."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from assets.pridok.consultation import Channel, Consultation, Reason, State
 from assets.pridok.orders import Deal, LineItem, Order
-from assets.pridok.patients import Patient
+from assets.pridok.patients import KnownNumber, Patient
 from assets.pridok.referral import Contact
 from resources.store import consultations, patients, pridok_orders
 
@@ -68,6 +70,18 @@ def consultation_of(row: consultations.Row) -> Consultation:
 def contact_of(row: patients.Row) -> Contact:
     """How a patient is called and reached."""
     return _contact(row.body)
+
+
+def patient_of(row: patients.Row, numbers: Iterable[KnownNumber] = ()) -> Patient:
+    """A patient as the lane knows one, with the numbers that are asked for apart."""
+    return Patient(
+        id=row.id,
+        contact=contact_of(row),
+        numbers=tuple(numbers),
+        tags=frozenset(row.tags),
+        marketing_allowed=row.marketing_allowed,
+        merged_into=row.merged_into,
+    )
 
 
 def patient_row(one: Patient) -> patients.Row:
