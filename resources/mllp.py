@@ -1,16 +1,16 @@
 """HL7 v2 over TCP: MLLP framing and the sender that waits for the acknowledgement.
 
-What a message says belongs in ``assets``; the listener is ``web/mllp.py``. A partner of this kind cannot be
-asked whether it has a message: without an acknowledgement it is ``Unsure``.
-Source: HL7 v2.5.1 appendix C.4 (minimal lower layer protocol); acknowledgement codes: table 0008.
+What a message says belongs in ``assets``, what an acknowledgement means in ``hl7_answers``; the listener is
+``web/mllp.py``. A partner of this kind cannot be asked whether it has a message: without an acknowledgement it is
+``Unsure``. Source: HL7 v2.5.1 appendix C.4 (minimal lower layer protocol).
 """
 
 import asyncio
 import ssl
 from collections.abc import Collection
-from typing import NamedTuple
 
-from resources.errors import Refused, TryLater, Unsure
+from resources.errors import TryLater, Unsure
+from resources.hl7_answers import control_id, judged, read
 from resources.store.values import Message, Receipt
 
 START, END = b"\x0b", b"\x1c\r"
@@ -59,37 +59,6 @@ async def _until_end(reader: asyncio.StreamReader, room: int) -> bytes:
     return chunk
 
 
-class Acknowledged(NamedTuple):
-    """What an acknowledgement says: MSA-1, MSA-2, and the codes in ERR-3."""
-
-    code: str
-    control_id: str
-    errors: tuple[str, ...] = ()
-
-
-def acknowledged(answer: bytes) -> Acknowledged:
-    """The acknowledgement's verdict; ``ValueError`` for what is none."""
-    text = answer.decode("utf-8", "replace").replace("\n", "\r")
-    if not text.startswith("MSH") or len(text) < 8:
-        raise ValueError("no acknowledgement")
-    field, component = text[3], text[4]
-    found = [line.split(field) for line in text.split("\r")]
-    msa = next((line for line in found if line[0] == "MSA" and len(line) > 2), None)
-    if msa is None:
-        raise ValueError("no acknowledgement")
-    errors = [line[3].split(component)[0] for line in found if line[0] == "ERR" and len(line) > 3]
-    return Acknowledged(msa[1].strip(), msa[2].strip(), tuple(errors))
-
-
-def control_id(message: bytes) -> str:
-    """MSH-10 of a message of ours; ``Refused`` when it has none, for then no answer could be matched."""
-    header = message[:4096].split(b"\r", 1)[0].decode("utf-8", "replace")
-    fields = header.split(header[3]) if len(header) > 3 and header.startswith("MSH") else []
-    if len(fields) < 10 or not fields[9]:
-        raise Refused("MLLP: MSH-10: the message has no control id; it was not sent")
-    return fields[9]
-
-
 class MllpSender:
     """One partner's listener; one connection, kept open, and one message at a time on it.
 
@@ -128,11 +97,11 @@ class MllpSender:
         async with self._turn:
             try:
                 answer = await self._exchange(message.body)
-                verdict = self._read(answer, expected)
+                verdict = read(answer, expected, self._where)
             except BaseException:
                 self._hang_up()  # a late acknowledgement must not be taken for the next message's
                 raise
-        return self._judged(verdict, answer)
+        return judged(verdict, answer, self._where, self._later_errors)
 
     async def aclose(self) -> None:
         """Hang up."""
@@ -168,25 +137,6 @@ class MllpSender:
             except (OSError, TimeoutError) as error:
                 raise TryLater(f"{self._where}: no connection ({type(error).__name__})") from None
         return self._line
-
-    def _read(self, answer: bytes, expected: str) -> Acknowledged:
-        try:
-            verdict = acknowledged(answer)
-        except ValueError:
-            raise Unsure(f"{self._where}: the answer is no acknowledgement", answer=answer) from None
-        if verdict.control_id != expected:
-            raise Unsure(f"{self._where}: the acknowledgement is for another message", answer=answer)
-        return verdict
-
-    def _judged(self, verdict: Acknowledged, answer: bytes) -> Receipt:
-        if verdict.code in ("AA", "CA"):
-            return Receipt(status=200, external_id=verdict.control_id, answer=answer)
-        if verdict.code not in ("AE", "AR", "CE", "CR"):
-            raise Unsure(f"{self._where}: the acknowledgement has no code of table 0008", answer=answer)
-        text = f"{self._where}: {verdict.code}"
-        if verdict.errors and set(verdict.errors) <= self._later_errors:
-            raise TryLater(text, answer=answer)
-        raise Refused(text, answer=answer)
 
     def _hang_up(self) -> None:
         if self._line:

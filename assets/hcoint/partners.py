@@ -30,6 +30,7 @@ class Partner(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     results: Literal["redox", "oru", "mdm"]
     destinations: tuple[str, ...] = ()
     mllp_url: str = ""  # mllp:// or, with TLS, mllps://
+    http_url: str = ""  # in place of mllp_url: the same messages by HTTP POST
     facility: str
     result_code: str
     result_description: str
@@ -138,7 +139,9 @@ def _mistakes(partner: Partner) -> Iterable[tuple[str, str]]:
         yield "mllp_sender", "name MSH-3 and MSH-4 of the orders: APPLICATION|FACILITY"
     if partner.results == "redox" and not all(partner.destinations or ("",)):
         yield "destinations", "name at least one Redox destination"
-    if partner.results != "redox":
+    if partner.results != "redox" and partner.http_url:
+        yield from _web_address_mistakes(partner)
+    elif partner.results != "redox":
         yield from _address_mistakes(partner.mllp_url)
     for setting in ("facility", "result_code", "result_description"):
         if not getattr(partner, setting):
@@ -159,6 +162,18 @@ def _address_mistakes(url: str) -> Iterable[tuple[str, str]]:
         good = False
     if not good:
         yield "mllp_url", "give host and port: mllp://host:2575, or mllps:// with TLS"
+
+
+def _web_address_mistakes(partner: Partner) -> Iterable[tuple[str, str]]:
+    if partner.mllp_url:
+        yield "http_url", "results go one way: give either mllp_url or http_url"
+    try:
+        parts = urlsplit(partner.http_url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or parts.username or parts.query or parts.fragment:
+        yield "http_url", "give an address such as https://host/hl7, without account and query"
 
 
 def _unique(partners: Iterable[Partner], setting: str, value: Callable[[Partner], Hashable]) -> None:

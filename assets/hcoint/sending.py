@@ -18,6 +18,7 @@ from assets.hcoint.mapping import outgoing
 from assets.hcoint.partners import Partner, Partners, PartnersError
 from resources import partner_http
 from resources.errors import OneAway, PartnerAway
+from resources.hl7_http import Hl7OverHttp
 from resources.http_transport import Transport
 from resources.mllp import MllpSender
 from resources.redox import Redox, signed_in_by_key, signed_in_by_legacy_key
@@ -38,7 +39,7 @@ AT_ONCE = 4
 
 
 def partners(settings: Settings) -> Partners:
-    """The hospitals of ``HCOINT_PARTNERS``; ``HCOINT_<NAME>_MLLP_URL`` moves one's listener."""
+    """The hospitals of ``HCOINT_PARTNERS``; ``HCOINT_<NAME>_MLLP_URL`` and ``_HTTP_URL`` move one's receiving end."""
     path = ROOT / settings.text("HCOINT_PARTNERS", "hcoint.toml")
     try:
         found = table.load(path)
@@ -48,9 +49,15 @@ def partners(settings: Settings) -> Partners:
 
 
 def _moved(partner: Partner, settings: Settings) -> Partner:
-    name = f"HCOINT_{partner.name.upper().replace('-', '_')}_MLLP_URL"
-    url = settings.text(name)
-    return msgspec.structs.replace(partner, mllp_url=url) if url and partner.mllp_url else partner
+    mllp, http = (settings.text(_own(partner, name)) for name in ("MLLP_URL", "HTTP_URL"))
+    if mllp and partner.mllp_url:
+        return msgspec.structs.replace(partner, mllp_url=mllp)
+    return msgspec.structs.replace(partner, http_url=http) if http and partner.http_url else partner
+
+
+def _own(partner: Partner, name: str) -> str:
+    """A setting of one partner."""
+    return f"HCOINT_{partner.name.upper().replace('-', '_')}_{name}"
 
 
 def lane(settings: Settings) -> SinglesLane:
@@ -131,13 +138,25 @@ def connected(partner: Partner, settings: Settings) -> _Sends:
     """The client of one partner; opens nothing until the first message."""
     if partner.results == "redox":
         return _Account(partner.settings, settings)
+    if partner.http_url:
+        secure = partner.http_url.startswith("https:")
+        return Hl7OverHttp(
+            partner.http_url,
+            token=settings.text(_own(partner, "HTTP_TOKEN")),
+            tls=_tls(settings) if secure else None,
+            ack_seconds=partner.ack_timeout_seconds,
+        )
     host, port, secure = partner.address
-    tls = None
-    if secure:
-        tls = ssl.create_default_context(cafile=settings.text("HCOINT_MLLP_AUTHORITIES") or None)
-        if certificate := settings.text("HCOINT_MLLP_CERTIFICATE"):
-            tls.load_cert_chain(certificate, settings.text("HCOINT_MLLP_KEY") or None)
+    tls = _tls(settings) if secure else None
     return MllpSender(host, port, tls=tls, ack_seconds=partner.ack_timeout_seconds)
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    """Whom we trust, and what we show of ourselves."""
+    tls = ssl.create_default_context(cafile=settings.text("HCOINT_MLLP_AUTHORITIES") or None)
+    if certificate := settings.text("HCOINT_MLLP_CERTIFICATE"):
+        tls.load_cert_chain(certificate, settings.text("HCOINT_MLLP_KEY") or None)
+    return tls
 
 
 class _Account:

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from assets.hcoint.hl7_note import oru
 from assets.hcoint.note import Note
-from resources.mllp import control_id
+from resources.hl7_answers import control_id
 from resources.store.values import Message
 from tests.hcoint.cases import SAMPLES
 from tests.hcoint.notes import HL7, NOW, document, partner

@@ -24,20 +24,22 @@ UAT = "11111111-1111-4111-8111-111111111111"
 EAST = "22222222-2222-4222-8222-222222222222"
 
 
-def table(northlab: int) -> str:
-    """Production and UAT of one hospital, and two that get HL7 v2: no line of Python for any of them."""
+def table(northlab: int, web: str = "http://127.0.0.1:9") -> str:
+    """Production and UAT of one hospital, and three that get HL7 v2: no line of Python for any of them."""
     hl7 = f'mllp_url = "mllp://127.0.0.1:{northlab}"\nack_timeout_seconds = 1\n'
     uat = MULTICARE.replace("multicare", "multicare-uat").replace("7ce6f387-c33c-417d-8682-81e83628cbd9", UAT)
     east = MULTICARE.replace("[partner.multicare]", "[partner.east]").replace(
         "7ce6f387-c33c-417d-8682-81e83628cbd9", EAST
     )
     west = east.replace("[partner.east]", "[partner.west]").replace(EAST, "west")
+    south = east.replace("[partner.east]", "[partner.south]").replace(EAST, "south")
     return (
         MULTICARE
         + uat
         + 'settings = "UAT"\n'
         + east.replace('results = "redox"', f'results = "oru"\n{hl7}')
         + west.replace('results = "redox"', f'results = "mdm"\n{hl7}')
+        + south.replace('results = "redox"', f'results = "oru"\nhttp_url = "{web}/northlab/"')
     )
 
 
@@ -72,7 +74,7 @@ def far(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         account = {"REDOX_URL": f"{url}/redox", "REDOX_API_KEY": "key", "REDOX_SECRET": "secret"}
         uat = {name.replace("REDOX", "UAT"): value for name, value in account.items()}
         quick = {"HANDOFF_RETRY_PLAN": "0.05,0.05", "HCOINT_SETTLE_SECONDS": "0.4"}
-        with desk(database, tmp_path, table(port), **account, **uat, **quick) as here:
+        with desk(database, tmp_path, table(port, url), **account, **uat, **quick) as here:
             yield Far(here, http)
 
 
@@ -84,12 +86,18 @@ def sent(far: Far, number: str, source: str, data: bytes) -> None:
 
 
 MULTICARE_ID = "7ce6f387-c33c-417d-8682-81e83628cbd9"
-WIRES = [("redox", MULTICARE_ID), ("redox", UAT), ("northlab", EAST), ("northlab", "west")]
+WIRES = [
+    ("redox", MULTICARE_ID),
+    ("redox", UAT),
+    ("northlab", EAST),
+    ("northlab", "west"),
+    ("northlab", "south"),
+]
 SIZES = [b"x", pdf() + b"\n%" + b"n" * 199_000, b"long text " * 100_000]
 
 
 @pytest.mark.parametrize("data", SIZES, ids=["a byte", "200 KB", "1 MB"])
-@pytest.mark.parametrize(("system", "source"), WIRES, ids=["redox", "uat", "oru", "mdm"])
+@pytest.mark.parametrize(("system", "source"), WIRES, ids=["redox", "uat", "oru", "mdm", "http"])
 def test_the_file_at_the_far_end_is_the_file_that_was_attached(
     far: Far, system: str, source: str, data: bytes
 ) -> None:
@@ -100,7 +108,7 @@ def test_the_file_at_the_far_end_is_the_file_that_was_attached(
     assert far.desk.life().state is State.DELIVERED
 
 
-@pytest.mark.parametrize(("system", "source"), WIRES[:1] + WIRES[2:], ids=["redox", "oru", "mdm"])
+@pytest.mark.parametrize(("system", "source"), WIRES[:1] + WIRES[2:], ids=["redox", "oru", "mdm", "http"])
 def test_a_corrected_note_is_a_second_message_that_says_so(far: Far, system: str, source: str) -> None:
     sent(far, "7001", source, b"first")
     far.drain()
@@ -161,6 +169,23 @@ def test_without_an_acknowledgement_it_is_unsure_and_goes_once_more_with_the_sam
     assert outcomes[-1] == 0
     controls = far.http.get("/_sandbox/northlab/received").json()
     assert len({one["body"].split("|")[9] for one in controls}) == 1
+
+
+def test_over_http_a_refusal_holds_the_order_and_an_unclear_answer_is_settled_by_sending_once_more(
+    far: Far,
+) -> None:
+    far.fault("northlab", ack="AE", match="POST /")
+    sent(far, "7001", "south", b"note")
+    assert far.drain() == {"failed": 1}
+    far.fault("northlab", status=0, take=True, match="POST /")
+    far.desk.send("7001")
+    assert far.drain(HANDOFF_LINGER_SECONDS=1.0) == {"delivered": 1}
+    (held,) = far.held("northlab", "7001")
+    assert held["times"] in (1, 2)
+    outcomes = [row[0] for row in far.desk.database.rows("SELECT outcome FROM attempt ORDER BY at")]
+    assert outcomes == [4, 3, 0]
+    received = far.http.get("/_sandbox/northlab/received").json()
+    assert {one["method"] for one in received} == {"POST"}
 
 
 def test_one_hospital_that_is_away_or_set_up_wrongly_stops_no_other(far: Far) -> None:

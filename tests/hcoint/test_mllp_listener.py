@@ -11,7 +11,8 @@ import pytest
 from assets.formats.hl7_ack import Verdict
 from assets.formats.hl7_read import parse
 from assets.hcoint.hl7_order import judge
-from resources.mllp import MllpSender, acknowledged, frame, read_frame
+from resources.hl7_answers import acknowledged
+from resources.mllp import MllpSender, frame, read_frame
 from resources.store.values import Receipt
 from tests.hcoint.cases import case_files
 from tests.hcoint.lines import ORM, certificate, message

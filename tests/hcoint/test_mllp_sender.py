@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from resources.errors import DeliveryError, Refused, TryLater, Unsure
-from resources.mllp import BadFrame, MllpSender, acknowledged, control_id, frame, read_frame
+from resources.hl7_answers import acknowledged, control_id
+from resources.mllp import BadFrame, MllpSender, frame, read_frame
 from resources.store.values import Receipt
 from tests.hcoint.cases import case_files
 from tests.hcoint.lines import Far, ack, certificate, far_end, message

@@ -111,6 +111,23 @@ def test_a_code_that_looks_like_loinc_is_said_to_be(code: str, given: str, syste
         (MLLP.replace("lab.example:2576", "lab.example"), "partner.northlab.mllp_url: give host and port"),
         (MLLP.replace("lab.example:2576", "lab.example:x"), "partner.northlab.mllp_url: give host and port"),
         (
+            MLLP + 'http_url = "https://lab.example/hl7"\n',
+            "partner.northlab.http_url: results go one way",
+        ),
+        *(
+            (
+                MLLP.replace('mllp_url = "mllps://lab.example:2576"', f'http_url = "{url}"'),
+                "partner.northlab.http_url: give an address",
+            )
+            for url in (
+                "lab.example/hl7",
+                "ftp://lab.example",
+                "http://",
+                "https://me:pw@lab.example/",
+                "http://x:y",
+            )
+        ),
+        (
             MLLP + MLLP.replace("northlab", "again"),
             "partner.again.mllp_sender: partner northlab has the same",
         ),

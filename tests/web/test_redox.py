@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from handoff.ports import free_port
-from resources.mllp import END, START, acknowledged
+from resources.hl7_answers import acknowledged
+from resources.mllp import END, START
 from resources.store.orders import LANE
 from tests.conftest import Database
 from tests.hcoint.cases import each_case
