@@ -113,7 +113,9 @@ class ReportStream(System):
         poison = [text for text in self.settings.poison if text.encode() in body]
         if not poison:
             return
-        lines = [line for line in body.split(b"\n") if line]
+        # rows, bundles one a line, or messages, of which the last has the batch's trailer behind it
+        messages = body.split(b"MSH|") if body[:3] in (b"FHS", b"BHS", b"MSH") else []
+        lines = messages or [line for line in body.split(b"\n") if line]
         first = len(lines) - len(submission.ids)
         hits = [n for n, line in enumerate(lines[first:], 1) if any(text.encode() in line for text in poison)]
         if self.settings.names_poison and len(submission.ids) >= len(hits) > 0:
