@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from handoff import demo_consultations, demo_keys, demo_notes, environment, services, staff
+from handoff import demo_consultations, demo_keys, demo_notes, demo_sync, environment, services, staff
 from handoff.command import Fault
 from handoff.demo_keys import Readers
 from handoff.supervisor import SupervisorError, tell
@@ -97,7 +97,7 @@ def partners(settings: Mapping[str, str]) -> dict[str, str]:
         "HANDOFF_SMTP_PORT": str(environment.port(settings, "HANDOFF_SANDBOX_SMTP_PORT")),
         "HANDOFF_SMTP_TLS": "off",
     }
-    return {**demo, **settings}
+    return {**demo, **demo_sync.settings(settings, sandbox), **settings}
 
 
 def samples(lane: str, source: str, count: int, *, setting: str, batch: int = 1) -> Callable[[Stage], None]:
@@ -178,6 +178,12 @@ PLAYS: Sequence[Play] = (
         samples("pridok", "pridok", 10, setting="HANDOFF_TOKENS_PRIDOK"),
         consultations,
         at_the_insurers,
+    ),
+    Play(
+        "openmrs",
+        lambda stage: demo_sync.admit(stage.sandbox),
+        lambda stage: demo_sync.correct(stage.sandbox),
+        lambda stage, db, since: demo_sync.wrong(stage.sandbox),
     ),
 )
 
@@ -276,7 +282,7 @@ def main(words: Sequence[str] | None = None) -> int:
             web=f"http://127.0.0.1:{environment.port(settings, 'HANDOFF_WEB_PORT')}",
             sandbox=f"http://127.0.0.1:{environment.port(settings, 'HANDOFF_SANDBOX_PORT')}",
         )
-        prepare = functools.partial(services.migrate, settings)
+        prepare = functools.partial(_prepare, settings)
         wanted_services = services.for_demo(settings, passphrase=readers.passphrase if readers else "")
         with services.running(wanted_services, settings, prepare=prepare):
             since = datetime.now(UTC)
@@ -293,6 +299,12 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"error: {fault}", file=sys.stderr)
         return 1
     return 0
+
+
+def _prepare(settings: Mapping[str, str]) -> None:
+    """The store as this demo wants it, before anything uses it."""
+    services.migrate(settings)
+    demo_sync.forget(settings)
 
 
 def _report(found: Sequence[Account], wrong: Sequence[str]) -> int:
