@@ -4,6 +4,8 @@ import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from resources.errors import DeliveryError, OneAway, PartnerAway, Refused, TryLater, Unsure
 from resources.store.values import Receipt
 
@@ -21,8 +23,7 @@ class Outcome(enum.IntEnum):
     PROBE = 7  # the breaker's probe failed, or the partner was away; no attempt is eaten
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(msgspec.Struct, frozen=True, gc=False):
     """One try as the books need it. ``text`` is safe to log; ``answer`` is not."""
 
     outcome: Outcome

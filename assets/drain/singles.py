@@ -8,8 +8,9 @@ first byte leaves.
 import asyncio
 import random
 from collections.abc import Coroutine
-from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from assets.drain import outcomes
 from assets.drain.bodies import reason
@@ -24,6 +25,9 @@ from resources.store.claims import Claimed
 from resources.store.seal import KeyMissing, Unreadable
 from resources.store.standing import Stands
 from resources.store.values import Message, OnFailure, State
+
+#: Why a message failed that may have arrived, at a partner who cannot be asked.
+IN_DOUBT = "sent once more, and no answer came again: ask the partner whether it has it, then send it again or skip it"
 
 #: More arrivals in a row than this that cannot be mapped are a fault of ours: the lane stops and says so.
 MAPPING_FAULTS = 20
@@ -202,21 +206,20 @@ class Singles:
         A yes ends the matter at once; a no is believed only after the settle time, because a front door has
         answered 504 while the upload behind it was still running.
         """
+        if not self._lane.can_ask:
+            due = (item.unsure_for or 0.0) >= self._send_after(item.attempts)
+            return None if due else Tried(Outcome.NOT_FOUND)
         settled = (item.unsure_for or 0.0) >= self._pace.settle
         used_up = self._pace.retry.used_up(item.attempts)
         no = None
         if used_up or (item.unsure_for or 0.0) < self._send_after(item.attempts):
             final = settled and used_up
-            no = Tried(
-                Outcome.NOT_FOUND, text="the partner does not have it", final=final, said=self._lane.can_ask
-            )
-        if not self._lane.can_ask:
-            return no
+            no = Tried(Outcome.NOT_FOUND, text="the partner does not have it", final=final, said=True)
         try:
             receipt = await self._client.ask(message)
         except DeliveryError as error:
             refused = settled and isinstance(error, Refused)  # it will not tell: a person has to
-            return replace(outcomes.fault(error), outcome=Outcome.NOT_FOUND, final=refused)
+            return structs.replace(outcomes.fault(error), outcome=Outcome.NOT_FOUND, final=refused)
         if receipt is not None:
             return outcomes.taken(receipt, found=True)
         return no
@@ -238,13 +241,19 @@ class Singles:
     # -- judging ---------------------------------------------------------------------------------------------
 
     async def _judge(self, item: Claimed, tried: Tried, ms: int) -> Settled:
-        self._drain.figures.tried(tried.outcome)
         settled = self._line(item, tried, ms)
+        if tried.outcome is Outcome.NOT_FOUND and not self._lane.can_ask:
+            # Nobody was asked, it is only not due: there is nothing to write down.
+            settled.outcome, settled.release, settled.unsure = None, True, True
+            settled.wait = self._ask_again(item, tried)
+            return settled
+        self._drain.figures.tried(tried.outcome)
         if tried.outcome in (Outcome.DELIVERED, Outcome.ACCEPTED, Outcome.FOUND):
             await self._partner_answers()
-            settled.state = State.ACCEPTED if tried.outcome is Outcome.ACCEPTED else State.DELIVERED
+            accepted = tried.outcome is Outcome.ACCEPTED
+            settled.state = State.ACCEPTED if accepted else State.DELIVERED
             settled.attempts += tried.outcome is not Outcome.FOUND
-            self._drain.figures.ended(settled.state.name.lower(), item.arrival)
+            self._drain.figures.ended("accepted" if accepted else "delivered", item.arrival)
         elif tried.outcome is Outcome.REFUSED:
             await self._partner_answers()
             settled.attempts += 1
@@ -256,7 +265,7 @@ class Singles:
             settled.wait = self._ask_again(item, tried)
             if tried.said:
                 await self._partner_answers()
-            elif self._lane.can_ask:
+            else:
                 await self._no_answer(tried)
         else:
             await self._later(settled, item, tried)
@@ -264,15 +273,19 @@ class Singles:
 
     async def _later(self, settled: Settled, item: Claimed, tried: Tried) -> None:
         settled.release = True
-        settled.unsure = tried.outcome is Outcome.UNSURE
+        # What may have arrived stays in doubt while a partner who cannot be asked is away.
+        doubted = item.unsure_for is not None and not self._lane.can_ask
+        settled.unsure = tried.outcome is Outcome.UNSURE or (doubted and tried.away)
         if tried.away or self._probing:
             # The breaker's probe, or a lane that cannot work at all: no attempt is eaten.
-            settled.outcome = Outcome.UNSURE if settled.unsure else Outcome.PROBE
+            settled.outcome = Outcome.UNSURE if tried.outcome is Outcome.UNSURE else Outcome.PROBE
             settled.wait = max(0.05, tried.after_seconds)
         else:
             settled.attempts += 1
             wait = self._pace.retry.wait(settled.attempts, tried.after_seconds, self._chance)
-            if settled.unsure:
+            if settled.unsure and not self._lane.can_ask and (wait is None or (doubted and not tried.status)):
+                self._fail(settled, item, IN_DOUBT)
+            elif settled.unsure:
                 first = self._pace.ask_every if self._lane.can_ask else self._send_after(settled.attempts)
                 settled.wait = max(tried.after_seconds, min(first, self._send_after(settled.attempts)))
             elif wait is None:

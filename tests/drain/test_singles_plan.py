@@ -8,12 +8,12 @@ import pytest
 
 from assets.drain.outcomes import RetryPlan
 from assets.drain.writing import TakenOver, Writing
-from resources.errors import PartnerAway, Refused, TryLater, Unsure
+from resources.errors import OneAway, PartnerAway, Refused, TryLater, Unsure
 from resources.store import claims, drains, operators
 from resources.store.books import Settled, Stored
 from resources.store.connect import connect_async
 from resources.store.lanes import NUMBERS
-from resources.store.values import Message, Receipt, State
+from resources.store.values import Message, OnFailure, Receipt, State
 from tests.conftest import Database
 from tests.drain.far_end import LANE, FarEnd, drain, lane, states
 from tests.store.making import arrival
@@ -47,6 +47,68 @@ def test_what_may_have_arrived_is_sent_again_by_the_plan_and_not_as_soon_as_a_no
     assert 0.3 <= sent[1] - sent[0] < 0.9  # the settle time, which is longer than the plan
     assert sent[2] - sent[1] >= 1.0  # the plan, which is longer than the settle time
     assert database.one("SELECT attempts FROM work") == 3
+
+
+def outcomes_of(database: Database) -> list[int]:
+    return [row[0] for row in database.rows("SELECT outcome FROM attempt ORDER BY at")]
+
+
+def test_doubt_about_which_nobody_can_be_asked_is_told_after_one_more_try_and_holds_the_queue(
+    database: Database,
+) -> None:
+    fill(database, "a", "b")
+
+    def silent(message: Message) -> Receipt:
+        raise Unsure("MLLP far: no acknowledgement")
+
+    far = FarEnd(send_=silent)
+    drain(database, lane(far, can_ask=False, on_failure=OnFailure.HOLD, settle=0.2, linger=0.8))
+    assert len(far.sent) == 2
+    assert outcomes_of(database) == [3, 3]
+    assert states(database) == {"failed": 1, "waiting": 1}
+    assert "ask the partner" in str(database.one("SELECT reason FROM ended"))
+
+
+def test_a_partner_who_answers_that_it_could_not_is_tried_by_the_whole_plan(database: Database) -> None:
+    fill(database, "a")
+
+    def answer(message: Message) -> Receipt:
+        raise Unsure("POST far: 503", status=503)
+
+    far = FarEnd(send_=answer)
+    plan = RetryPlan(waits=(0.05, 0.05, 0.05), jitter=0.0)
+    drain(database, lane(far, can_ask=False, settle=0.1, retry=plan, linger=0.8))
+    assert outcomes_of(database) == [3, 3, 3, 3]
+    assert states(database) == {"failed": 1}
+
+
+def test_what_is_not_due_yet_is_waited_for_without_a_word(database: Database) -> None:
+    fill(database, "a")
+    with database.connect() as db:
+        db.execute("UPDATE work SET unsure_at = now()")
+    far = FarEnd()
+    drain(database, lane(far, can_ask=False, settle=0.4, linger=0.8))
+    assert outcomes_of(database) == [0]
+    took = database.one(
+        "SELECT extract(epoch FROM max(a.at) - min(d.started_at))::float8 FROM attempt a, drain d"
+    )
+    assert float(str(took)) >= 0.3
+
+
+def test_doubt_outlasts_the_time_in_which_a_partner_is_away(database: Database) -> None:
+    fill(database, "a")
+    answers: list[Exception] = [
+        Unsure("MLLP far: no acknowledgement"),
+        OneAway("far: away", after_seconds=0.05),
+    ]
+
+    def answer(message: Message) -> Receipt:
+        raise answers.pop(0) if answers else Unsure("MLLP far: no acknowledgement")
+
+    far = FarEnd(send_=answer)
+    drain(database, lane(far, can_ask=False, settle=0.1, linger=0.8))
+    assert outcomes_of(database) == [3, 7, 3]
+    assert states(database) == {"failed": 1}
 
 
 def test_a_question_that_is_not_answered_opens_the_breaker_too(database: Database) -> None:
@@ -131,8 +193,6 @@ def test_a_part_that_was_refused_is_mapped_anew_alone(database: Database, refuse
 
 
 def test_a_held_part_that_is_mapped_anew_finds_the_others_waiting(database: Database) -> None:
-    from resources.store.values import OnFailure
-
     fill(database, "a", parts=3)
     mended = False
 
