@@ -88,9 +88,17 @@ def lane_sensor(job: Any, claimable: Claimable) -> dg.SensorDefinition:
 
 
 def publish_code(db: Connection, lane: int) -> bool:
-    """Say which code is newest, so that a run of older code hands over; True when that is news."""
-    told = db.execute("UPDATE lane SET code = %s WHERE number = %s AND code <> %s", [_CODE(), lane, _CODE()])
-    return told.rowcount == 1
+    """Say which code is newest, so that a run of older code hands over; True when it replaces another."""
+    told = db.execute(
+        """
+        WITH before AS (SELECT code FROM lane WHERE number = %(lane)s FOR UPDATE)
+        UPDATE lane SET code = %(code)s FROM before
+         WHERE number = %(lane)s AND lane.code <> %(code)s RETURNING before.code
+        """,
+        {"lane": lane, "code": _CODE()},
+    ).fetchone()
+    # An empty one is a store on its first day: the run that is there has this code.
+    return told is not None and told[0] != ""
 
 
 def bury_ghosts(

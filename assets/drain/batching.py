@@ -31,7 +31,7 @@ from assets.drain.settings import (
 from assets.drain.writing import TakenOver
 from resources.errors import DeliveryError, Refused
 from resources.store import batches, claims, pauses
-from resources.store.batches import Batch, Member, Remarked
+from resources.store.batches import Batch, Closing, Finish, Member, Remarked
 from resources.store.books import Settled, settle
 from resources.store.claims import Claimed
 from resources.store.connect import AsyncConnection
@@ -47,7 +47,7 @@ _ASKING = 180.0
 _HELD = 5.0
 
 #: Turns side by side in one run: while one waits for the database or the partner, another maps.
-TURNS = 3
+TURNS = 5
 
 #: More arrivals in a row than this that cannot be mapped are a fault of ours: the lane stops and says so.
 MAPPING_FAULTS = 20
@@ -83,6 +83,8 @@ class Batching:
         self._following = False
         self._paused = False
         self._mapping_faults = 0
+        self._known_due = False
+        self._plenty = False
         self._chance = random.Random().random  # noqa: S311 - jitter, not a secret
 
     def helpers(self) -> list[Coroutine[Any, Any, None]]:
@@ -116,24 +118,24 @@ class Batching:
                 return None
             return _sooner(pause.seconds, question)
         # A probe, too, is asked for only when there is something to probe with.
-        due, wait = await self._due()
-        if due:
-            self._go.set()
-            return None
-        return wait
-
-    async def _due(self) -> tuple[bool, float | None]:
-        """Whether a batch waits to be sent or is to be made, and else in how many seconds one may be."""
         made = await claims.ready_async(self._drain.claims, self._track, 1)
         if made.queues:
-            return True, None
+            self._go.set()
+            return None
+        due, wait = await self._due()
+        if due:
+            self._known_due = True  # the turn that comes next need not look again
+            self._go.set()
+            return None
+        return _sooner(wait, made.next_seconds)
+
+    async def _due(self) -> tuple[bool, float | None]:
+        """Whether a batch is to be made, and else in how many seconds one may be."""
         events = await claims.ready_async(self._drain.claims, self._lane.track, self._lane.most_items)
         left = self._lane.window - events.oldest_seconds
         if events.queues and (left <= 0 or events.queues >= self._lane.most_items):
             return True, None
-        return False, _sooner(
-            _sooner(left if events.queues else None, events.next_seconds), made.next_seconds
-        )
+        return False, _sooner(left if events.queues else None, events.next_seconds)
 
     async def _work(self, db: AsyncConnection) -> None:
         while True:
@@ -155,7 +157,9 @@ class Batching:
             return await self._ask_only(db)
         if not gate.open and not gate.probe:
             return False
-        work = await self._claim(db) or await self._gather(db)
+        known_due, self._known_due = self._known_due, False
+        work = None if known_due else await self._claim(db)
+        work = work or await self._gather(db, known_due)
         if work is None:
             if gate.probe:
                 await pauses.no_probe(db, self._lane.breaker)
@@ -175,15 +179,20 @@ class Batching:
         found = await claims.claim(db, self._track, self._drain.lease, queues=1, each=1, in_doubt=in_doubt)
         return [_Work(claimed) for items in found.values() for claimed in items]
 
-    async def _gather(self, db: AsyncConnection) -> list[_Work] | None:
+    async def _gather(self, db: AsyncConnection, known_due: bool) -> list[_Work] | None:
         """Make a batch (or several, where one would be too large) if one is due."""
-        due, _ = await self._due()
-        if not due:
+        # Where the last claim was full the next may be too: it is tried without looking first.
+        hoped = self._plenty and not known_due
+        if not (hoped or known_due or (await self._due())[0]):
             return None
         lease = self._drain.next_lease()
         members, empty = await batches.claim_members(db, self._lane.track, lease, self._lane.most_items)
-        if empty:
-            await claims.rest(db, empty, lease)
+        self._plenty = len(members) == self._lane.most_items
+        too_few = hoped and not self._plenty and self._lane.window > 0
+        if back := empty + [member.queue for member in members if too_few]:
+            await claims.rest(db, back, lease)
+        if too_few:
+            return await self._gather(db, known_due=False)
         if not members:
             return [] if empty else None
         return await self._make(db, members, lease, None)
@@ -264,7 +273,7 @@ class Batching:
             ]
             if some:
                 own, why = zip(*some, strict=True)
-                await self._close(db, lease, own, state, 0, why)
+                await batches.close_members(db, self._closing(lease, own, state, 0, why))
         if self._mapping_faults > MAPPING_FAULTS:
             self._paused = True
             await pauses.hold(
@@ -393,18 +402,18 @@ class Batching:
         """The partner has the batch: its members are free, and what it said of single ones is kept."""
         state = State.ACCEPTED if receipt.accepted else State.DELIVERED
         members = await self._members(db, work, batch)
-        async with db.transaction():
-            await self._attempt(db, batch, tried, ms)
-            if not await batches.end(
-                db,
-                batch,
-                self._drain.lease,
-                state,
-                external_id=receipt.external_id,
-                poll_seconds=self._lane.polls[0] if receipt.accepted else None,
-            ):
+        end = self._finish(
+            batch,
+            state,
+            tried,
+            ms,
+            external_id=receipt.external_id,
+            poll_seconds=self._lane.polls[0] if receipt.accepted else None,
+        )
+        closing = self._closing(batch.lease, members, state, batch.id)
+        async with db.transaction() if receipt.remarks else contextlib.nullcontext():
+            if not await batches.finish(db, batch, self._drain.lease, end, closing):
                 return
-            await self._close(db, batch.lease, members, state, batch.id)
             await self._remark(db, batch, receipt.remarks)
         self._drain.figures.batches += 1
         self._drain.figures.ended(state.name.lower(), members[0].arrival, len(members))
@@ -435,13 +444,12 @@ class Batching:
             # of one that stood alone the partner need not say which it was
             remarks = remarks or [Remark(place, "error", tried.text) for place in places]
         async with db.transaction():
-            await self._attempt(db, batch, tried, ms)
-            state = State.SUPERSEDED if any(rest) else State.FAILED
-            if not await batches.end(db, batch, self._drain.lease, state):
+            end = self._finish(batch, State.SUPERSEDED if any(rest) else State.FAILED, tried, ms)
+            why = f"refused: {tried.text}"[:500]
+            closing = self._closing(batch.lease, bad, State.FAILED, batch.id, [why] * len(bad))
+            if not await batches.finish(db, batch, self._drain.lease, end, closing):
                 return []
             if bad:
-                why = f"refused: {tried.text}"[:500]
-                await self._close(db, batch.lease, bad, State.FAILED, batch.id, [why] * len(bad))
                 self._drain.figures.ended("failed", bad[0].arrival, len(bad))
             await self._remark(db, batch, remarks)
             made: list[_Work] = []
@@ -512,10 +520,9 @@ class Batching:
         members = await batches.members_of(db, batch)
         tries = claimed.attempts + (not tried.final)
         why = f"given up after {tries} tries: {tried.text}"[:500]
-        async with db.transaction():
-            await self._attempt(db, batch, tried, ms)
-            if await batches.end(db, batch, self._drain.lease, State.FAILED):
-                await self._close(db, batch.lease, members, State.FAILED, batch.id, [why] * len(members))
+        end = self._finish(batch, State.FAILED, tried, ms)
+        closing = self._closing(batch.lease, members, State.FAILED, batch.id, [why] * len(members))
+        await batches.finish(db, batch, self._drain.lease, end, closing)
         self._drain.figures.ended("failed", claimed.arrival, len(members))
 
     # -- following -------------------------------------------------------------------------------------------
@@ -561,25 +568,43 @@ class Batching:
 
     # -- writing ---------------------------------------------------------------------------------------------
 
-    async def _attempt(self, db: AsyncConnection, batch: Batch, tried: Tried, ms: int) -> None:
-        answer = self._drain.sealer.seal(tried.answer, b"attempt", batch.id) if tried.answer else None
-        await db.execute(
-            "INSERT INTO attempt (message, lease, outcome, status, ms, answer) VALUES (%s, %s, %s, %s, %s, %b)",
-            [batch.id, self._drain.lease, tried.outcome.value, tried.status, ms, answer],
+    def _finish(
+        self,
+        batch: Batch,
+        state: State,
+        tried: Tried,
+        ms: int,
+        *,
+        external_id: str | None = None,
+        poll_seconds: float | None = None,
+    ) -> Finish:
+        return Finish(
+            state=state,
+            outcome=tried.outcome.value,
+            status=tried.status,
+            ms=ms,
+            answer=self._drain.sealer.seal(tried.answer, b"attempt", batch.id) if tried.answer else None,
+            external_id=external_id,
+            poll_seconds=poll_seconds,
         )
 
-    async def _close(
+    def _closing(
         self,
-        db: AsyncConnection,
         lease: int,
         members: Sequence[Member],
         state: State,
         by: int,
         reasons: Sequence[str] | None = None,
-    ) -> None:
+    ) -> Closing:
         hold = state is State.FAILED and self._lane.on_failure is OnFailure.HOLD
-        await batches.close_members(
-            db, lease, members, lane=self._lane.number, state=state, by=by, reasons=reasons, hold=hold
+        return Closing(
+            lease=lease,
+            members=members,
+            lane=self._lane.number,
+            state=state,
+            by=by,
+            reasons=reasons,
+            hold=hold,
         )
 
     async def _remark(self, db: AsyncConnection, batch: Batch, remarks: Sequence[Remark]) -> None:

@@ -17,7 +17,7 @@ from assets.reportstream.bulk_report import report_of_row
 from assets.reportstream.destinations import CARRIES_ALL, Format
 from assets.reportstream.devices import Devices
 from assets.reportstream.event_report import report_of_event
-from assets.reportstream.events import TestEvent, decode
+from assets.reportstream.events import TestEvent, stored
 from assets.reportstream.fhir import Sending
 from assets.reportstream.identity import derived_id
 from assets.reportstream.mapping import COLUMNS, NO_COVID_RESULT, row
@@ -64,7 +64,7 @@ def csv_item(processing_mode: str, devices: Devices | None = None, *, elsewhere:
                 raise NotCarried(f"results: {NO_COVID_RESULT}")
             values = report_csv.row(report, processing_mode=processing_mode)
             return Item(report.message_id, csv.line(values, len(COLUMNS)).encode())
-        event = decode(arrival.body)
+        event = stored(arrival.body)
         if elsewhere and event.covid_result is None:
             raise NotCarried(f"results: {NO_COVID_RESULT}")
         flag = _flag(event, arrival.received_at, to_csv=True)
@@ -137,7 +137,7 @@ def _alone(items: Sequence[Item]) -> bytes:
 def _report(arrival: Arrival, devices: Devices) -> tuple[Report, str | None]:
     if arrival.kind == BULK_ROW:
         return _of_row(arrival, devices), None
-    event = decode(arrival.body)
+    event = stored(arrival.body)
     flag = _flag(event, arrival.received_at, to_csv=False)
     report = report_of_event(
         event, received_at=arrival.received_at, devices=devices, original_id=arrival.original

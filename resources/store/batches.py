@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from resources.store.arrays import Int2, Int8, Text
 from resources.store.connect import AsyncConnection, Connection
 from resources.store.values import State
 
@@ -123,7 +124,7 @@ async def make(db: AsyncConnection, batch: Batch, drain: int) -> bool:
             "parent": batch.parent,
             "payload": batch.payload,
             "part": batch.part,
-            "members": batch.members,
+            "members": Int8(batch.members),
             "digest": batch.digest,
             "body": batch.body,
             "drain": drain,
@@ -169,89 +170,119 @@ def _batch(row: Any) -> Batch:
     )
 
 
-async def close_members(
-    db: AsyncConnection,
-    lease: int,
-    members: Sequence[Member],
-    *,
-    lane: int,
-    state: State,
-    by: int,
-    reasons: Sequence[str | None] | None = None,
-    hold: bool = False,
-) -> int:
-    """Bring members to their end and give their queues back; return how many were still this batch's."""
-    reasons = reasons or [member.flag for member in members]
-    cursor = await db.execute(
-        """
-        WITH d AS MATERIALIZED (
-            SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::smallint[], %b::bigint[], %b::smallint[], %b::text[])
-                     AS t(queue, seq, part, arrival, attempts, reason)),
-        lk AS MATERIALIZED (SELECT q.key, q.last_seq, q.hold FROM queue AS q JOIN d ON d.queue = q.key
-                             WHERE q.lease = %s ORDER BY q.key FOR UPDATE OF q),
-        gone AS (DELETE FROM work AS w USING d, lk
-                  WHERE lk.key = d.queue AND w.queue = d.queue AND w.seq = d.seq AND w.part = d.part),
-        done AS (INSERT INTO ended (arrival, part, lane, state, queue, seq, attempts, by_id, reason)
-                 SELECT d.arrival, d.part, %s, %s, d.queue, d.seq, d.attempts + 1, %s, d.reason
-                   FROM d JOIN lk ON lk.key = d.queue),
-        up AS (UPDATE queue AS q SET lease = NULL,
-                      hold = CASE WHEN %s AND q.hold IS NULL THEN 'failed: a person must look' ELSE q.hold END,
-                      ready_at = CASE WHEN lk.hold IS NOT NULL OR %s THEN 'infinity'
-                                      WHEN lk.last_seq > d.seq THEN now() ELSE 'infinity' END
-                 FROM d JOIN lk ON lk.key = d.queue WHERE q.key = d.queue)
-        SELECT count(*) FROM lk
-        """,
-        [
-            [member.queue for member in members],
-            [member.seq for member in members],
-            [member.part for member in members],
-            [member.arrival for member in members],
-            [member.attempts for member in members],
-            list(reasons),
-            lease,
-            lane,
-            state.value,
-            by,
-            hold,
-            hold,
-        ],
-    )
-    row = await cursor.fetchone()
+#: Members reach their end, and their queues are given back.
+_CLOSED = """
+d AS MATERIALIZED (
+    SELECT * FROM unnest(%(queues)b::bigint[], %(seqs)b::bigint[], %(parts)b::smallint[], %(arrivals)b::bigint[],
+                         %(attempts)b::smallint[], %(reasons)b::text[])
+             AS t(queue, seq, part, arrival, attempts, reason)),
+lk AS MATERIALIZED (SELECT q.key, q.last_seq, q.hold FROM queue AS q JOIN d ON d.queue = q.key
+                     WHERE q.lease = %(lease)s {only} ORDER BY q.key FOR UPDATE OF q),
+gone AS (DELETE FROM work AS w USING d, lk
+          WHERE lk.key = d.queue AND w.queue = d.queue AND w.seq = d.seq AND w.part = d.part),
+done AS (INSERT INTO ended (arrival, part, lane, state, queue, seq, attempts, by_id, reason)
+         SELECT d.arrival, d.part, %(lane)s, %(end)s, d.queue, d.seq, d.attempts + 1, %(by)s, d.reason
+           FROM d JOIN lk ON lk.key = d.queue),
+up AS (UPDATE queue AS q SET lease = NULL,
+              hold = CASE WHEN %(hold)s AND q.hold IS NULL THEN 'failed: a person must look' ELSE q.hold END,
+              ready_at = CASE WHEN lk.hold IS NOT NULL OR %(hold)s THEN 'infinity'
+                              WHEN lk.last_seq > d.seq THEN now() ELSE 'infinity' END
+         FROM d JOIN lk ON lk.key = d.queue WHERE q.key = d.queue)
+"""
+
+_CLOSE = f"WITH {_CLOSED.format(only='')} SELECT count(*) FROM lk"
+
+#: A batch and its members in one statement: five would be five ways to the server while another batch is mapped.
+_FINISH = f"""
+WITH mine AS (DELETE FROM queue WHERE key = %(queue)s AND lease = %(drain)s RETURNING key),
+taken AS (DELETE FROM work AS w USING mine WHERE w.queue = mine.key),
+tried AS (INSERT INTO attempt (message, lease, outcome, status, ms, answer)
+          SELECT %(id)s, %(drain)s, %(outcome)s, %(status)s, %(ms)s, %(answer)b FROM mine),
+over AS (UPDATE batch SET state = %(state)s, external_id = coalesce(%(external)s, external_id),
+                accepted_at = CASE WHEN %(state)s = 1 THEN now() END,
+                ended_at = CASE WHEN %(state)s = 1 THEN NULL ELSE now() END,
+                poll_at = now() + %(poll)s * interval '1 s'
+          WHERE id = %(id)s AND EXISTS (SELECT 1 FROM mine)),
+{_CLOSED.format(only="AND EXISTS (SELECT 1 FROM mine)")}
+SELECT count(*) FROM mine
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closing:
+    """How members of one lease end: ``by`` is the batch that brought them there, 0 for none.
+
+    ``reasons`` stand in the members' order; without them each has its own remark, if any. ``hold`` stops their
+    queues for a person.
+    """
+
+    lease: int
+    members: Sequence[Member]
+    lane: int
+    state: State
+    by: int
+    reasons: Sequence[str | None] | None = None
+    hold: bool = False
+
+    def values(self) -> dict[str, Any]:
+        """As the statements above name them."""
+        return {
+            "queues": Int8([member.queue for member in self.members]),
+            "seqs": Int8([member.seq for member in self.members]),
+            "parts": Int2([member.part for member in self.members]),
+            "arrivals": Int8([member.arrival for member in self.members]),
+            "attempts": Int2([member.attempts for member in self.members]),
+            "reasons": Text(self.reasons or [member.flag for member in self.members]),
+            "lease": self.lease,
+            "lane": self.lane,
+            "end": self.state.value,
+            "by": self.by,
+            "hold": self.hold,
+        }
+
+
+async def close_members(db: AsyncConnection, closing: Closing) -> int:
+    """Bring members to their end and give their queues back; return how many were still this lease's."""
+    row = await (await db.execute(_CLOSE, closing.values())).fetchone()
     return int(row[0]) if row else 0
 
 
-async def end(
-    db: AsyncConnection,
-    batch: Batch,
-    drain: int,
-    state: State,
-    *,
-    external_id: str | None = None,
-    poll_seconds: float | None = None,
-    tally: dict[str, int] | None = None,
-) -> bool:
-    """Close a batch and remove its queue; False when it is no longer this drain's (then nothing is done)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """How one try to send a batch ended it; ``answer`` is sealed."""
+
+    state: State
+    outcome: int
+    status: int
+    ms: int
+    answer: bytes | None = None
+    external_id: str | None = None
+    poll_seconds: float | None = None
+
+
+async def finish(db: AsyncConnection, batch: Batch, drain: int, end: Finish, closing: Closing) -> bool:
+    """Note the try, close the batch, remove its queue and bring these members of it to their end.
+
+    False when the batch is no longer this drain's; then nothing is done.
+    """
     cursor = await db.execute(
-        """
-        WITH mine AS (DELETE FROM queue WHERE key = %(queue)s AND lease = %(drain)s RETURNING key),
-        gone AS (DELETE FROM work AS w USING mine WHERE w.queue = mine.key)
-        UPDATE batch SET state = %(state)s, external_id = coalesce(%(external)s, external_id),
-               accepted_at = CASE WHEN %(state)s = 1 THEN now() END,
-               ended_at = CASE WHEN %(state)s = 1 THEN NULL ELSE now() END,
-               poll_at = now() + %(poll)s * interval '1 s', tally = coalesce(%(tally)s::jsonb, tally)
-         WHERE id = %(id)s AND EXISTS (SELECT 1 FROM mine)
-        """,
+        _FINISH,
         {
+            **closing.values(),
             "queue": batch.queue,
             "drain": drain,
-            "state": state.value,
-            "external": external_id,
-            "poll": poll_seconds,
-            "tally": json.dumps(tally) if tally is not None else None,
             "id": batch.id,
+            "state": end.state.value,
+            "outcome": end.outcome,
+            "status": end.status,
+            "ms": end.ms,
+            "answer": end.answer,
+            "external": end.external_id,
+            "poll": end.poll_seconds,
         },
     )
-    return cursor.rowcount == 1
+    row = await cursor.fetchone()
+    return bool(row and row[0])
 
 
 async def regroup(db: AsyncConnection, members: Sequence[Member], old: int, new: int) -> None:

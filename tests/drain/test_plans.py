@@ -128,7 +128,8 @@ def test_a_batch_of_five_hundred_is_closed_without_reading_a_whole_table(
         db = await connect_async(database.cluster.app_url, "test", plan_anew=True)
         members, _ = await batches.claim_members(db, EVENTS, 9, 500)
         closed = await batches.close_members(
-            db, 9, members, lane=EVENTS, state=batches.State.DELIVERED, by=1, reasons=[None] * len(members)
+            db,
+            batches.Closing(lease=9, members=members, lane=EVENTS, state=batches.State.DELIVERED, by=1),
         )
         await db.execute("SELECT pg_stat_force_next_flush()")
         await db.close()

@@ -91,6 +91,8 @@ def test_a_living_run_is_left_to_work_but_for_newly_loaded_code(
         )
         assert drains.lives(db, LANE) is True
         assert "a run drains" in str(tick(database, instance, repository))
+        db.execute("UPDATE lane SET code = ''")  # a new store, whose first run a person started
+        assert "a run drains" in str(tick(database, instance, repository))
         db.execute("UPDATE lane SET code = 'old'")
         assert isinstance(tick(database, instance, repository), dg.RunRequest)
         assert db.execute("SELECT code FROM lane WHERE number = %s", [LANE]).fetchone() == (triggers._CODE(),)
