@@ -78,7 +78,7 @@ def create_app(settings: Settings | None = None) -> Web:
     )
     around = Surroundings(intake, Bodies(), opening, Figures(), asker.arrived)
     book = Book(settings, partners(settings))
-    orders = redox.RedoxDoor(settings, book, around)
+    orders = redox.door(settings, book, around)
     doors: dict[str, ASGIApp] = {
         reportstream.PATH: reportstream.door(settings, sealer, around),
         elation.PATH: elation.door(settings, sealer, around),

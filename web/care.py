@@ -22,7 +22,6 @@ from web.graph_door import PATH, GraphDoor
 from web.intake import Surroundings
 from web.letters import Letters
 from web.life import Closes, Runs
-from web.pridok import PridokDoor
 from web.staff import House, Page
 
 
@@ -44,7 +43,7 @@ def parts(settings: Settings, around: Surroundings, house: House) -> Parts:
     practice, finishing = Practice(clinic, video), Finishing(clinic, around.arrived)
     register = Register(clinic)
     care = Care(clinic, practice, finishing, Changes())
-    door = PridokDoor(settings, Reception(clinic), around)
+    door = pridok.door(settings, Reception(clinic), around)
     graph = GraphDoor(house, care)
     return Parts(
         doors={pridok.PATH: door, PATH: graph},

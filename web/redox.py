@@ -7,24 +7,20 @@ person, and answered 200 like the rest. Source: docs.redoxengine.com, "Create an
 import asyncio
 import logging
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from time import perf_counter
 from urllib.parse import parse_qs
 
 import msgspec
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Scope
 
 from assets.hcoint.book import Book, Taken
 from assets.hcoint.told import by_redox
 from assets.hcoint.verification import presented, proven, verification
 from resources.settings import SettingError, Settings
-from resources.store.connect import Away
 from resources.store.intake import Verdict
 from web.answers import Answer, Refusal, answer, problem
 from web.body import READ_SECONDS, TOO_SLOW, Gone
-from web.intake import AWAY, Surroundings
-from web.logs import place_of
+from web.intake import Surroundings
+from web.one_by_one import OneByOne
 
 log = logging.getLogger("handoff.door")
 
@@ -35,47 +31,28 @@ LANE = "hcoint"
 MOST_BYTES = 10_000_000
 #: Without a token in its headers a request can only be a verification.
 VERIFICATION_BYTES = 4_096
-#: Orders are stored beside uploads, not behind them.
-THREADS = 2
 
 UNKNOWN = problem(401, "the verification token is missing or not known here")
 TOO_LARGE = problem(413, f"the body is larger than {MOST_BYTES:,} bytes; this stops the feed, tell us")
 OTHER_METHOD = problem(405, "this is a door: send POST, or GET to verify", allow="GET, POST")
 
 
-class RedoxDoor:
+def door(settings: Settings, book: Book, around: Surroundings) -> OneByOne:
     """Takes one message a request."""
+    return OneByOne("redox", LANE, around, Redox(settings, book, around).answer)
+
+
+class Redox:
+    """What Redox is told."""
 
     def __init__(self, settings: Settings, book: Book, around: Surroundings) -> None:
         self._tokens = settings.several("REDOX_VERIFICATION_TOKENS")
         if len(self._tokens) > 2:
             raise SettingError("REDOX_VERIFICATION_TOKENS: two tokens may live at a time")
-        self._book, self._around = book, around
-        self._meter = around.figures.meter(LANE)
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="redox")
+        self._book, self._opening = book, around.opening
 
-    def close(self) -> None:
-        """End the threads after what they have in hand."""
-        self._threads.shutdown()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request, answered."""
-        began = perf_counter()
-        try:
-            what = await self._answer(scope, receive)
-        except Refusal as refusal:
-            what = refusal.answer
-            self._meter.refused(what.status)
-        except Gone:
-            return
-        except Exception as error:  # the feed waits and sends the same again
-            log.error("redox: not stored (%s)", place_of(error))
-            what = AWAY
-        with suppress(RuntimeError, OSError):  # Redox hung up: what it will send again is a repeat
-            await what(send)
-        self._meter.answered(what.status, perf_counter() - began)
-
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def answer(self, at: OneByOne, scope: Scope, receive: Receive) -> Answer:
+        """A challenge answered, or a message stored."""
         headers = {
             name.decode("latin-1"): value.decode("utf-8", "surrogateescape")
             for name, value in scope["headers"]
@@ -93,22 +70,18 @@ class RedoxDoor:
             return self._verified(asked.token, asked.challenge)
         if not known:
             raise Refusal(UNKNOWN)
-        if closed := self._around.opening.closed:
+        if closed := self._opening.closed:
             raise Refusal(closed)
-        return said(await self._take(raw))
+        return said(await self._take(at, raw))
 
     def _verified(self, token: str, challenge: str) -> Answer:
         if not proven(token, self._tokens):
             raise Refusal(UNKNOWN)
         return answer(200, challenge.encode(), "text/plain; charset=utf-8")
 
-    async def _take(self, raw: bytes) -> Taken:
-        loop = asyncio.get_running_loop()
-        try:
-            taken = await loop.run_in_executor(self._threads, lambda: self._book.take(by_redox(raw)))
-        except Away:
-            raise Refusal(AWAY) from None
-        self._meter.stored([taken.verdict])
+    async def _take(self, at: OneByOne, raw: bytes) -> Taken:
+        taken = await at.store(lambda: self._book.take(by_redox(raw)))
+        at.meter.stored([taken.verdict])
         if taken.verdict is Verdict.CONFLICT:
             log.warning("redox: a message came again with other content; both are kept")
         return taken

@@ -3,7 +3,6 @@
 What may happen to an order is ``life``'s, who makes it happen is ``book``'s; here it is only read and written.
 """
 
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -20,6 +19,7 @@ from resources.store import notes, orders
 from resources.store.connect import Borrowed, Connection
 from resources.store.orders import Numbers, Row
 from resources.store.seal import Sealer
+from resources.store.sealers import Sealers
 
 LANE = "hcoint"
 
@@ -80,9 +80,8 @@ class Shelf:
         self.partners = partners
         self.store = Borrowed(settings.database_url, "handoff orders")
         self.production, self.now = settings.production, now
-        self._keys = settings.keys
         self._numbers = Numbers(settings.database_url)
-        self._of_thread = threading.local()
+        self._sealers = Sealers(settings.keys)
 
     def number(self) -> int:
         """An id for something new."""
@@ -94,11 +93,8 @@ class Shelf:
         self.store.close()
 
     def sealer(self) -> Sealer:
-        """This thread's; the compressors of a sealer are not shared."""
-        if not hasattr(self._of_thread, "sealer"):
-            self._of_thread.sealer = Sealer(self._keys)
-        sealer: Sealer = self._of_thread.sealer
-        return sealer
+        """This thread's."""
+        return self._sealers.mine()
 
     def document(self, db: Connection, row: Row, found: Life) -> Document:
         """The file that waits, or the one that was sent last. Log the look before you call this."""

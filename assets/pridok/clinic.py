@@ -3,7 +3,6 @@
 Only public keys are here. Private ones are opened in the decrypt service, never in this process.
 """
 
-import threading
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from resources.settings import SettingError, Settings
 from resources.store.connect import Borrowed
 from resources.store.orders import Numbers
 from resources.store.seal import Sealer
+from resources.store.sealers import Sealers
 
 LANE: Final = "pridok"
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,7 +98,7 @@ class Clinic:
     deals: Mapping[str, Deal] = field(init=False)
     codes: CodeList = field(init=False)
     _keys: PublicKeys | None = field(init=False, repr=False)
-    _of_thread: threading.local = field(default_factory=threading.local, init=False)
+    _sealers: Sealers = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         made = {
@@ -107,6 +107,7 @@ class Clinic:
             "deals": deals(self.settings),
             "codes": icpc.shipped(),
             "_keys": public_keys(self.settings),
+            "_sealers": Sealers(self.settings.keys),
         }
         for name, value in made.items():
             object.__setattr__(self, name, value)
@@ -125,11 +126,8 @@ class Clinic:
 
     @property
     def sealer(self) -> Sealer:
-        """This thread's; the compressors of a sealer are not shared."""
-        if not hasattr(self._of_thread, "sealer"):
-            self._of_thread.sealer = Sealer(self.settings.keys)
-        sealer: Sealer = self._of_thread.sealer
-        return sealer
+        """This thread's."""
+        return self._sealers.mine()
 
     def close(self) -> None:
         """Close the connections."""

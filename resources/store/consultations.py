@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from resources.store import owing
 from resources.store.connect import Connection
 from resources.store.referrals import LANE
 from resources.store.seal import Sealer
@@ -234,21 +235,7 @@ def owe(
         "INSERT INTO inbox (id, lane, kind, patient, body) VALUES (%s, %s, %s, %s, %b)",
         [arrival, LANE, KIND, patient, sealer.seal(envelope, b"inbox", arrival)],
     )
-    row: Any = db.execute(
-        """
-        INSERT INTO queue (key, lane, last_seq, ready_at) VALUES (%s, %s, 1, now())
-        ON CONFLICT (key) DO UPDATE SET last_seq = queue.last_seq + 1,
-               ready_at = CASE WHEN queue.lease IS NULL AND queue.hold IS NULL AND queue.ready_at = 'infinity'
-                               THEN now() ELSE queue.ready_at END
-        RETURNING last_seq
-        """,
-        [queue, LANE],
-    ).fetchone()
-    db.execute(
-        "INSERT INTO work (queue, seq, part, lane, arrival) VALUES (%s, %s, 0, %s, %s)",
-        [queue, row[0], LANE, arrival],
-    )
-    db.execute("SELECT pg_notify('work', %s)", [str(LANE)])
+    owing.enqueue(db, LANE, queue, arrival)
 
 
 def _values(row: Row) -> list[Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from resources.store import operators
+from resources.store import operators, owing
 from resources.store.connect import Connection
 from resources.store.operators import Who
 from resources.store.orders import LANE
@@ -95,23 +95,8 @@ def owe(
     body: bytes,
 ) -> None:
     """Put a note into the queue of its order and wake whoever drains the lane."""
-    arrival = note.message
     _arrived(db, sealer, note, name, queue, reference, patient, body)
-    row: Any = db.execute(
-        """
-        INSERT INTO queue (key, lane, last_seq, ready_at) VALUES (%s, %s, 1, now())
-        ON CONFLICT (key) DO UPDATE SET last_seq = queue.last_seq + 1,
-               ready_at = CASE WHEN queue.lease IS NULL AND queue.hold IS NULL AND queue.ready_at = 'infinity'
-                               THEN now() ELSE queue.ready_at END
-        RETURNING last_seq
-        """,
-        [queue, LANE],
-    ).fetchone()
-    db.execute(
-        "INSERT INTO work (queue, seq, part, lane, arrival) VALUES (%s, %s, 0, %s, %s)",
-        [queue, row[0], LANE, arrival],
-    )
-    db.execute("SELECT pg_notify('work', %s)", [str(LANE)])
+    owing.enqueue(db, LANE, queue, note.message)
 
 
 def delivered_before(

@@ -1,6 +1,5 @@
 """What every page is given: settings, the store, a sealer, the clock. Made once a process; nothing is global."""
 
-import threading
 import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from datetime import UTC, datetime
 from resources.settings import SettingError, Settings
 from resources.store.connect import Borrowed
 from resources.store.seal import Sealer
+from resources.store.sealers import Sealers
 from web.asking import seconds
 
 
@@ -19,15 +19,15 @@ class House:
     settings: Settings
     store: Borrowed
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    _of_thread: threading.local = field(default_factory=threading.local)
+    _sealers: Sealers = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_sealers", Sealers(self.settings.keys))
 
     @property
     def sealer(self) -> Sealer:
-        """This thread's; the compressors of a sealer are not shared."""
-        if not hasattr(self._of_thread, "sealer"):
-            self._of_thread.sealer = Sealer(self.settings.keys)
-        sealer: Sealer = self._of_thread.sealer
-        return sealer
+        """This thread's."""
+        return self._sealers.mine()
 
     @property
     def https(self) -> bool:
