@@ -1,23 +1,22 @@
 """How the lane hcoint sends: a note that a person has sent becomes the message of its partner's wire.
 
-One client a partner, made when its first note goes; what is wrong with one partner's account stops no other.
+Which account, address and keys each partner's client gets; how they work side by side is in ``hospitals``.
 """
 
 import dataclasses
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
 from assets.drain.settings import SetAside, SinglesLane, pace
 from assets.hcoint import partners as table
 from assets.hcoint.answer import unpack
+from assets.hcoint.hospitals import Client, Sends
 from assets.hcoint.mapping import outgoing
 from assets.hcoint.partners import Partner, Partners, PartnersError
 from resources import partner_http
-from resources.errors import OneAway, PartnerAway
 from resources.hl7_http import Hl7OverHttp
 from resources.http_transport import Transport
 from resources.mllp import MllpSender
@@ -32,8 +31,6 @@ NAME = "hcoint"
 NUMBER = NUMBERS[NAME]
 ROOT = Path(__file__).resolve().parents[2]
 
-#: A partner whose account is at fault is tried again this often.
-AWAY_SECONDS = 60.0
 #: A note may have 30 MB, so few are in hand at a time.
 AT_ONCE = 4
 
@@ -64,13 +61,14 @@ def lane(settings: Settings) -> SinglesLane:
     """The lane as these settings describe it."""
     known = partners(settings)
 
+    slow = pace(settings, settle=settings.number("HCOINT_SETTLE_SECONDS", 60.0), concurrency=AT_ONCE)
+
     async def connect() -> Client:
-        return Client(known, settings)
+        return Client(lambda name: connected(known.named(name), settings), breaker_after=slow.breaker_after)
 
     def owed(arrival: Arrival) -> Sequence[Owed]:
         return messages(arrival, known)
 
-    slow = pace(settings, settle=settings.number("HCOINT_SETTLE_SECONDS", 60.0), concurrency=AT_ONCE)
     return SinglesLane(
         name=NAME,
         number=NUMBER,
@@ -78,7 +76,7 @@ def lane(settings: Settings) -> SinglesLane:
         connect=connect,
         on_failure=lambda kind: OnFailure.HOLD,
         can_ask=False,
-        # One hospital that is away must not stop the others: each message waits for its own next try.
+        # The lane's own breaker is off: one hospital that is away must not stop the others. Client has one each.
         pace=dataclasses.replace(slow, breaker_after=0, each=1),
     )
 
@@ -96,45 +94,7 @@ def messages(arrival: Arrival, known: Partners) -> Sequence[Owed]:
     return [Owed(kind=out.kind, body=out.body, address={"partner": partner.name, **out.address})]
 
 
-class _Sends(Protocol):
-    async def send(self, message: Message) -> Receipt: ...
-
-    async def aclose(self) -> None: ...
-
-
-class Client:
-    """All partners as one: each message goes to the partner its address names."""
-
-    def __init__(self, known: Partners, settings: Settings) -> None:
-        self._known, self._settings = known, settings
-        self._open: dict[str, _Sends] = {}
-
-    async def send(self, message: Message) -> Receipt:
-        """Send it; an account that is at fault stops its own partner only."""
-        name = message.address["partner"]
-        try:
-            if name not in self._open:
-                self._open[name] = connected(self._known.named(name), self._settings)
-            return await self._open[name].send(message)
-        except PartnerAway as error:
-            wait = max(AWAY_SECONDS, error.after_seconds or 0.0)
-            raise OneAway(
-                f"{name}: {error}", status=error.status, answer=error.answer, after_seconds=wait
-            ) from None
-        except (SettingError, KeyError) as error:
-            raise OneAway(f"{name}: {error}", after_seconds=AWAY_SECONDS) from None
-
-    async def ask(self, message: Message) -> Receipt | None:
-        """Nobody here can be asked: without an answer the note is sent once more after the settle time."""
-        return None
-
-    async def close(self) -> None:
-        """Hang up everywhere."""
-        for one in self._open.values():
-            await one.aclose()
-
-
-def connected(partner: Partner, settings: Settings) -> _Sends:
+def connected(partner: Partner, settings: Settings) -> Sends:
     """The client of one partner; opens nothing until the first message."""
     if partner.results == "redox":
         return _Account(partner.settings, settings)
