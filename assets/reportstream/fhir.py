@@ -14,7 +14,7 @@ References are ``Type/id``, and so are ``fullUrl``s: ReportStream resolves them 
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from assets.formats import fhir
@@ -33,6 +33,7 @@ from assets.reportstream.fhir_parties import (
 from assets.reportstream.identity import derived_id
 from assets.reportstream.profile import Profile
 from assets.reportstream.report import Report, Result
+from assets.reportstream.software import RELEASED_AT, VERSION
 
 _EVENT: Final = Coding(
     system=V2 + "0003", code="R01", display="ORU/ACK - Unsolicited transmission of an observation message"
@@ -75,8 +76,8 @@ class Sending:
 
     made_at: datetime
     processing_mode: str = "P"
-    version: str = "unknown"
-    installed_at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    version: str = VERSION
+    installed_at: datetime = RELEASED_AT
 
     def mode(self, report: Report) -> str:
         """P only if lane and report both say so: a test is never told as a real result."""

@@ -47,7 +47,10 @@ def test_the_base_mapping_is_reportstreams_letter_by_letter(cases: Path) -> None
 
 
 def test_every_published_bundle_makes_a_valid_message(cases: Path) -> None:
-    for file in bundles(cases):
+    bundles(cases)
+    for file in sorted((cases / "rs-fhir-hl7").glob("*.fhir")):
+        if file.stem == FOREIGN:
+            continue
         made = oru_from_bundle.message(fhir.decode_bundle(file.read_bytes()), devices=known_devices())
         assert hl7_checks.problems(parse(made)) == [], file.name
         assert hl7_oracle.objections(made) == [], file.name
