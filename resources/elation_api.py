@@ -14,6 +14,7 @@ import msgspec
 
 from resources import partner_http
 from resources.errors import PartnerAway, Refused, TryLater
+from resources.http_request import Request
 from resources.rate import Rate
 from resources.sign_in import SignIn, client_credentials, send_signed
 
@@ -132,7 +133,7 @@ class Api:
             if not link:
                 return found
             link = partner_http.on_origin(self._origin, link)
-            request = httpx.Request("GET", link, extensions={"template": template})
+            request = Request("GET", link, None, b"", template)
         raise Refused(f"{partner_http.where(request)}: more rows than we look through; a person has to look")
 
     async def aclose(self) -> None:

@@ -36,7 +36,9 @@ class Links:
         its name or its birth date may have changed.
         """
         chart = message.address["chart"]
-        if patient := self._ids.get(chart) or await self._known.get(chart):
+        if patient := self._ids.get(chart):
+            return patient
+        if patient := await self._known.get(chart):
             self._keep(chart, patient)
             return patient
         for facts in [FACTS] if message.kind == "patient_create" else [FACTS, ("dob",), FACTS[:2]]:

@@ -9,10 +9,13 @@ one as a stream that the reader may leave.
 import io
 import ssl
 from collections.abc import AsyncIterator
+from functools import lru_cache
 
 import aiohttp
 import httpx
 from yarl import URL
+
+from resources.http_request import Request
 
 #: A plain answer up to this length is read at once; a larger body is written in pieces.
 AT_ONCE = 1_048_576
@@ -27,14 +30,18 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send it; the answer is read already, or a stream to be closed."""
-        seconds = request.extensions.get("timeout", {}).get("connect")
+        if isinstance(request, Request):
+            address, headers, body = request.address, request.to_send(), request.content
+        else:
+            address, body = str(request.url), await request.aread()
+            headers = [(name.decode(), value.decode()) for name, value in request.headers.raw]
         response = await (self._session or self._open()).request(
             request.method,
-            URL(str(request.url), encoded=True),
-            headers=[(name.decode(), value.decode()) for name, value in request.headers.raw],
-            data=_sent(await request.aread()),
+            URL(address, encoded=True),
+            headers=headers,
+            data=_sent(body),
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=None, connect=seconds),
+            timeout=_limit(request.extensions.get("timeout", {}).get("connect")),
         )
         if _is_short(response):
             body = await response.read()
@@ -58,6 +65,11 @@ class Transport(httpx.AsyncBaseTransport):
             trust_env=False,
         )
         return self._session
+
+
+@lru_cache
+def _limit(connect: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=connect)
 
 
 def _sent(body: bytes) -> bytes | io.BytesIO | None:

@@ -24,6 +24,7 @@ import httpx
 import msgspec
 
 from resources.errors import DeliveryError, PartnerAway, Refused, TryLater, Unsure
+from resources.http_request import Request
 from resources.http_transport import Transport
 
 T = TypeVar("T")
@@ -34,9 +35,6 @@ ANSWER_KEPT = 65_536
 LARGEST_ANSWER = 32_000_000
 #: No partner can hold a message longer than this by its Retry-After.
 LONGEST_WAIT_SECONDS = 86_400.0
-
-#: Reading an address takes half of the time that making a request takes; most are used again.
-_url = lru_cache(maxsize=4_096)(httpx.URL)
 
 _LATER = frozenset({408, 425, 429})
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
@@ -61,7 +59,7 @@ def request(
     query: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     content: bytes = b"",
-) -> httpx.Request:
+) -> Request:
     """A request to ``origin`` + ``template``, whose ``{names}`` are filled, quoted, from ``path``.
 
     >>> str(request("GET", "https://ehr.test/api", "/patients/{id}/", path={"id": "a/b"}).url)
@@ -69,8 +67,7 @@ def request(
     """
     filled = template.format_map({k: quote(v, safe="") for k, v in path.items()}) if path else template
     address = origin.rstrip("/") + filled + ("?" + urlencode(query) if query else "")
-    extensions = {"template": template}
-    return httpx.Request(method, _url(address), headers=headers, content=content, extensions=extensions)
+    return Request(method, address, headers, content, template)
 
 
 def on_origin(origin: str, link: str) -> str:
@@ -103,14 +100,15 @@ async def send(
     when you say so), so it is never ``Unsure``.
     ``timeout``: seconds for all of it; connecting may take half of that, at most ten.
     """
-    connect = min(10.0, timeout / 2)
-    request.extensions["timeout"] = {"connect": connect, "pool": connect, "read": timeout, "write": timeout}
+    request.extensions["timeout"] = _limits(timeout)
     question = question or request.method in ("GET", "HEAD")
     failure: DeliveryError
     try:
         async with asyncio.timeout(timeout):
             response = await over.handle_async_request(request)
             response.request = request
+            if response.is_closed and response.is_success and len(response.content) <= largest:
+                return response
             try:
                 if response.is_success:
                     return await _whole(response, largest)
@@ -171,13 +169,17 @@ def quiet_loggers() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
+@lru_cache
+def _limits(timeout: float) -> Mapping[str, float]:
+    connect = min(10.0, timeout / 2)
+    return {"connect": connect, "pool": connect, "read": timeout, "write": timeout}
+
+
 class _TooLarge(Exception):
     """The answer is larger than the client accepts."""
 
 
 async def _whole(response: httpx.Response, largest: int) -> httpx.Response:
-    if response.is_closed and len(response.content) <= largest:
-        return response
     body, complete = await _bounded(response, largest)
     if not complete:
         raise _TooLarge

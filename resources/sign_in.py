@@ -23,6 +23,7 @@ import msgspec
 
 from resources import partner_http
 from resources.errors import DeliveryError, PartnerAway, Refused, TryLater
+from resources.http_request import Request
 from resources.partner_http import utc_now
 
 #: A token is renewed this long before its end, or in the last fifth of a short life.
@@ -134,7 +135,7 @@ async def send_signed(
     refused: Refused
     for _ in range(2):
         token = await sign_in.token()
-        request.headers["Authorization"] = f"Bearer {token}"
+        _sign(request, token)
         try:
             return await partner_http.send(
                 over, request, idempotent=idempotent, timeout=timeout, question=question, largest=largest
@@ -146,6 +147,13 @@ async def send_signed(
             refused = error
     text = f"{refused}, twice, also with a fresh token; check the account's rights"
     raise PartnerAway(text, status=401, answer=refused.answer)
+
+
+def _sign(request: httpx.Request, token: str) -> None:
+    if isinstance(request, Request):
+        request.put("Authorization", f"Bearer {token}")
+    else:
+        request.headers["Authorization"] = f"Bearer {token}"
 
 
 def client_credentials(

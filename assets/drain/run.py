@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+import gc
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import uvloop
@@ -96,13 +97,26 @@ def _drain(settings: Settings, lane: BatchLane | SinglesLane, run_id: str, code:
 
 
 def _in_a_loop(main: Callable[[], Coroutine[Any, Any, Ended]]) -> Ended:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with _rare_collections(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(main())
         except* Exception as group:
             # One cause is what an operator wants to read; the others are tasks it took along.
             raise _first(group) from None
     raise AssertionError("unreachable")  # the runner returned or raised
+
+
+@contextlib.contextmanager
+def _rare_collections() -> Iterator[None]:
+    """What is loaded stays for the run, and what a message leaves has no cycles: walking over it is pure cost."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def _first(error: BaseException) -> BaseException:

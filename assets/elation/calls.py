@@ -95,8 +95,13 @@ def superseded(kinds: Sequence[str]) -> dict[int, int]:
 
 def policy_body(policy: Policy, names: Mapping[str, str]) -> dict[str, object]:
     """One policy under Elation's member names; ``KeyError`` for a member nobody has named."""
-    ours = msgspec.structs.asdict(policy) | {"rank": RANK_NUMBERS[policy.rank]}
-    return {names[name]: value for name, value in ours.items() if value is not None and names[name]}
+    ours = (
+        ("rank", RANK_NUMBERS[policy.rank]),
+        ("carrier", policy.carrier),
+        ("member_id", policy.member_id),
+        ("payment_program", policy.payment_program),
+    )
+    return {names[name]: value for name, value in ours if value is not None and names[name]}
 
 
 def _linked(patient: Patient, chart: str) -> bytes:
@@ -105,6 +110,8 @@ def _linked(patient: Patient, chart: str) -> bytes:
 
 
 def _address(event: ChartEvent) -> dict[str, str]:
-    chart = event.data.chart
-    facts = {name: getattr(chart, name) for name in FACTS}
-    return {"chart": event.resource_id} | {name: value for name, value in facts.items() if value}
+    chart, address = event.data.chart, {"chart": event.resource_id}
+    for name in FACTS:
+        if value := getattr(chart, name):
+            address[name] = value
+    return address

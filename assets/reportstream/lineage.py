@@ -1,9 +1,9 @@
 """Corrections followed through the store to their originals: by ``recall`` in a run, by ``recalled`` in a command."""
 
 from collections.abc import Generator, Sequence
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from assets.formats.decode import ShapeError, decoder
 from assets.reportstream.originals import originals

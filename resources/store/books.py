@@ -4,8 +4,8 @@ Everything is fenced by the lease: a drain that was taken over changes nothing a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+import msgspec
 from psycopg import AsyncCursor
 from psycopg.rows import TupleRow
 
@@ -15,8 +15,7 @@ from resources.store.standing import Stands
 from resources.store.values import State
 
 
-@dataclass(slots=True, kw_only=True)
-class Stored:
+class Stored(msgspec.Struct, kw_only=True, gc=False):
     """Bytes of a message, sealed, that must stand in the outbox before they are sent.
 
     ``new`` is true for a further message of the same arrival, which takes its place behind the first.
@@ -35,8 +34,7 @@ class Stored:
     new: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
-class Settled:
+class Settled(msgspec.Struct, kw_only=True, gc=False):
     """What came of one message.
 
     ``state`` is its end, or None while it waits; ``outcome`` is None where nothing was tried. ``release``
@@ -106,7 +104,9 @@ up AS (UPDATE queue AS q SET lease = NULL, hold = coalesce(q.hold, ok.hold),
               ready_at = CASE WHEN coalesce(q.hold, ok.hold) IS NOT NULL THEN 'infinity'
                               WHEN ok.wait > 0 THEN now() + ok.wait * interval '1 s'
                               WHEN ok.again OR q.last_seq > ok.seq THEN now() ELSE 'infinity' END
-         FROM ok, lk WHERE ok.release AND lk.key = ok.queue AND q.key = ok.queue AND q.lease = %s)
+         -- By key, not by the index of leases: a run holds many more queues than it gives back at a time.
+         FROM ok WHERE ok.release AND q.key = ok.queue AND coalesce(q.lease, 0) = %s
+                   AND q.key = ANY(ARRAY(SELECT key FROM lk)))
 SELECT count(*) FROM ok
 """
 
@@ -145,7 +145,7 @@ async def settle(db: AsyncConnection, lease: int, settled: Sequence[Settled], *,
         Int2([one.version for one in settled]),
         Int2([one.track for one in settled]),
         Int2([one.attempts for one in settled]),
-        Int2([None if one.state is None else one.state.value for one in settled]),
+        Int2([one.state for one in settled]),
         Int2([one.outcome for one in settled]),
         Int2([one.status for one in settled]),
         Int4([one.ms for one in settled]),

@@ -7,15 +7,16 @@ from outside would break that. Leased queues are not in the ready index at all.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from resources.store.connect import AsyncConnection, Connection
 from resources.store.values import Owed
 
 
-@dataclass(slots=True, kw_only=True)
-class Claimed:
+class Claimed(msgspec.Struct, kw_only=True):
     """One message of a claimed queue, or an arrival of which none has been made yet.
 
     ``body`` is sealed: that of the outbox when ``stored``, else that of the arrival. ``unsure_for`` is how
@@ -33,7 +34,7 @@ class Claimed:
     stored: bool
     kind: str
     body: bytes
-    address: Mapping[str, str] = field(default_factory=dict)
+    address: Mapping[str, str] = msgspec.field(default_factory=dict)
     #: It was mapped before and is mapped anew: the other messages of its arrival have outcomes of their own.
     again: bool = False
     #: Not columns: what a run has made of it, or why it could not; and whether it has a row of its own yet.

@@ -5,7 +5,8 @@ was not confirmed, a person who skips or sends again) forgets: an unneeded call 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from resources.store.arrays import Int8, Text
 from resources.store.connect import AsyncConnection, Connection
@@ -14,8 +15,7 @@ from resources.store.connect import AsyncConnection, Connection
 ALL = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Stands:
+class Stands(msgspec.Struct, frozen=True, gc=False):
     """What a message has left behind; without ``digest`` nothing is certain any more of this aspect."""
 
     queue: int

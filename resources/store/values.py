@@ -1,13 +1,15 @@
 """The values that pass between the store, the lanes and the clients. No I/O, no SQL.
 
 ``Arrival`` is what came, ``Owed`` what a mapping makes of it, ``Message`` what the outbox holds of it,
-``Receipt`` what a partner answered when it took one.
+``Receipt`` what a partner answered when it took one. Every message passes through all of them: as structs
+they are made in a fifth of the time a frozen dataclass takes.
 """
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+import msgspec
 
 
 class State(enum.IntEnum):
@@ -37,8 +39,7 @@ class OnFailure(enum.Enum):
     CANCEL_REST = "cancel_rest"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something a partner or a person gave us, exactly as it came.
 
     ``original`` is the sender's id of the first of its lineage, where the lane has looked that up.
@@ -51,8 +52,7 @@ class Arrival:
     original: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owed:
+class Owed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One message that an arrival gives rise to: the exact bytes and what the client needs to address them.
 
     ``address`` (chart id, order id, destination...) is sealed with the body; it never leaves the store
@@ -61,11 +61,10 @@ class Owed:
 
     kind: str
     body: bytes
-    address: Mapping[str, str] = field(default_factory=dict)
+    address: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something we owe a partner, as the outbox holds it.
 
     ``queue`` and ``seq`` are its place; ``attempts`` counts the tries already recorded.
@@ -77,11 +76,10 @@ class Message:
     seq: int
     attempts: int
     body: bytes
-    address: Mapping[str, str] = field(default_factory=dict)
+    address: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The partner has taken a message.
 
     ``accepted`` is true where the partner will only later say what became of it. ``external_id`` is the
