@@ -8,9 +8,12 @@ import pytest
 from assets.reportstream.destinations import destinations, queues
 from pipelines.reportstream import claimable
 from resources.settings import SettingError, Settings
+from resources.store import days, operators
+from resources.store.lookup import Filter, find
 from resources.store.values import State
 from tests.conftest import Database
 from tests.reportstream.lane_runs import lane
+from web.sight import see
 
 ACCEPTED, DELIVERED = State.ACCEPTED.value, State.DELIVERED.value
 SKIPPED, SET_ASIDE, FAILED = State.SKIPPED.value, State.SET_ASIDE.value, State.FAILED.value
@@ -178,6 +181,24 @@ def test_a_run_is_asked_for_only_by_destinations_that_may_send(database: Databas
         assert claimable(db, one.settings) is None
         db.execute("UPDATE destination SET away_until = now() WHERE track = 111")
         assert claimable(db, one.settings) == "a batch is due"
+
+
+def test_a_destination_that_is_away_is_seen_where_its_messages_are_and_forgotten_on_release(
+    database: Database,
+) -> None:
+    two = {"REPORTSTREAM_FORMAT": "csv,hl7", "REPORTSTREAM_TRANSPORT": "https,s3"}
+    with lane(database, **two) as one, database.connect() as db:
+        one.fault("reportstream", status=401, take=False, times=-1, match="POST /api/reports")
+        one.take({"event_id": "a"})
+        one.run()
+        sight = see(db, "reportstream")
+        assert (sight.word, "401" in sight.away_reason) == ("away", True)
+        [waits] = find(db, Filter(state="waiting"))
+        assert "the partner is away: " in str(waits.reason)
+        assert days.now_of(db, 1).away == sight.away_reason
+        operators.release_lane(db, 1, operators.Who("Katie", "the key is right now"))
+        assert see(db, "reportstream").word == "ok"
+        assert days.now_of(db, 1).away is None
 
 
 def _let_the_probe_go(database: Database) -> None:
