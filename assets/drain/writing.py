@@ -38,9 +38,8 @@ class Writing:
             await self._more.wait()
             self._more.clear()
             while self._waiting:
-                await asyncio.sleep(
-                    0
-                )  # whoever is just finishing goes with this statement, not with the next
+                # Whoever is just finishing goes with this statement, not with the next.
+                await asyncio.sleep(0)
                 stored, self._stored = self._stored, []
                 settled, self._settled = self._settled, []
                 waiting, self._waiting = self._waiting, []

@@ -1,9 +1,9 @@
 """The whole lane in a test: events go in as through a door, a run drains them, Elation in miniature answers."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -11,6 +11,7 @@ import httpx
 from assets.drain.run import Ended, drain_singles
 from assets.elation import sending
 from resources.settings import Settings
+from resources.store.values import Arrival, Owed
 from sandbox.elation import Elation
 from sandbox.running import sandbox_thread
 from tests.conftest import Database
@@ -30,6 +31,7 @@ QUICK = {
 }
 
 Row = dict[str, Any]
+Map = Callable[[Arrival], Sequence[Owed]]
 
 
 def chart(number: int, **changes: object) -> Row:
@@ -59,10 +61,13 @@ class Practice:
         read = reading(self.database.sealer)
         self.database.receive([read(raw) for raw in events])
 
-    def drain(self, *, only: int | None = None, **changed: object) -> Ended:
-        """One run, with some settings changed."""
+    def drain(self, *, only: int | None = None, mapped: Map | None = None, **changed: object) -> Ended:
+        """One run, with some settings changed, or with another mapping than today's."""
         settings = Settings({**self.settings.values, **{name: str(value) for name, value in changed.items()}})
-        return drain_singles(settings, sending.lane(settings), run_id="test-run", only=only)
+        lane = sending.lane(settings)
+        return drain_singles(
+            settings, replace(lane, map=mapped) if mapped else lane, run_id="test-run", only=only
+        )
 
     def fault(self, match: str, **what: object) -> None:
         """What the next matching requests get."""

@@ -1,12 +1,22 @@
 """The lane from the store to Elation in miniature, over real HTTP."""
 
 import json
+from collections.abc import Sequence
 
+from assets.drain.settings import SetAside
 from resources.store import operators
+from resources.store.values import Arrival, Owed
 from tests.elation.charts import ANA
 from tests.elation.practice import Practice, chart, event
 
 WHO = operators.Who("Op", "the clinic asked")
+
+
+def retry(practice: Practice) -> None:
+    """A person has the first of what has failed or was set aside tried again."""
+    first = practice.database.one("SELECT min(arrival + part) FROM ended WHERE state IN (3, 7)")
+    with practice.database.connect() as db:
+        operators.retry_now(db, int(str(first)), WHO)
 
 
 def test_a_new_chart_becomes_a_patient_with_its_policies(practice: Practice) -> None:
@@ -108,9 +118,7 @@ def test_policies_that_fail_do_not_send_the_patient_again(practice: Practice) ->
     practice.receive(event("1", "chart_created"))
     practice.drain()
     assert practice.states() == {"delivered": 1, "failed": 1}
-    failed = practice.database.one("SELECT arrival + part FROM ended WHERE state = 3")
-    with practice.database.connect() as db:
-        operators.retry_now(db, int(str(failed)), WHO)
+    retry(practice)
     practice.drain()
     assert practice.states() == {"delivered": 2}
     assert practice.writes() == ["POST patients", "POST policies", "POST policies"]
@@ -122,23 +130,51 @@ def test_a_refused_creation_holds_its_queue_and_goes_on_in_order_when_mended(pra
     practice.receive(event("other", "chart_created", chart(2)))
     practice.drain()
     assert [row["last_name"] for row in practice.patients()] == ["Rivera 2"]
-    failed = practice.database.one("SELECT arrival + part FROM ended WHERE state = 3")
-    with practice.database.connect() as db:
-        operators.retry_now(db, int(str(failed)), WHO)
+    # Nothing of the chart follows: its policies and the change wait behind what has failed.
+    assert practice.states() == {"failed": 1, "waiting": 2, "delivered": 2}
+    assert practice.writes() == ["POST patients", "POST patients", "POST policies"]
+    held = "SELECT hold FROM queue WHERE key = %s"
+    queue = practice.database.sealer.blind("queue", "elation", "chart-1")
+    assert practice.database.one(held, queue) == "failed: a person must look"
+    retry(practice)
     practice.drain()
-    assert {row["first_name"] for row in practice.patients()} == {"Ana", "Anna"}
-    assert practice.states()["failed" if "failed" in practice.states() else "delivered"] >= 4
+    assert practice.writes()[3:] == ["POST patients", "PATCH patients", "POST policies"]
+    assert practice.states() == {"delivered": 5, "superseded": 1}
+    assert {row["last_name"]: row["first_name"] for row in practice.patients()} == {
+        "Rivera": "Anna",
+        "Rivera 2": "Ana",
+    }
+    assert practice.database.one(held, queue) is None
 
 
 def test_a_chart_whose_event_was_set_aside_is_mapped_anew_with_all_its_calls(practice: Practice) -> None:
-    practice.receive(event("1", "chart_created", ANA | {"dob": "not a date"}))
-    practice.drain()
+    def yesterdays(arrival: Arrival) -> Sequence[Owed]:
+        raise SetAside("data.chart.zip: a rule that was wrong")
+
+    practice.receive(event("1", "chart_created"))
+    practice.drain(mapped=yesterdays)
     assert practice.states() == {"set_aside": 1}
-    aside = practice.database.one("SELECT arrival FROM ended WHERE state = 7")
-    with practice.database.connect() as db:
-        operators.retry_now(db, int(str(aside)), WHO)
+    assert practice.writes() == []
+    retry(practice)
     practice.drain()
-    assert practice.states() == {"set_aside": 1}
+    assert practice.writes() == ["POST patients", "POST policies"]
+    assert practice.states() == {"delivered": 2}
+
+
+def test_what_still_cannot_be_mapped_is_set_aside_again_for_the_reason_it_has_now(
+    practice: Practice,
+) -> None:
+    def yesterdays(arrival: Arrival) -> Sequence[Owed]:
+        raise SetAside("data.chart.zip: a rule that was wrong")
+
+    practice.receive(event("1", "chart_created", ANA | {"dob": "not a date"}), event("2", "profile_changed"))
+    practice.drain(mapped=yesterdays)
+    assert practice.states() == {"set_aside": 2}
+    retry(practice)
+    practice.drain()
+    assert practice.states() == {"set_aside": 2}
+    reasons = practice.database.rows("SELECT reason FROM ended ORDER BY arrival")
+    assert [("dob" in reason, "zip" in reason) for (reason,) in reasons] == [(True, False), (False, True)]
 
 
 def test_without_the_one_physician_the_lane_pauses_and_nothing_fails(practice: Practice) -> None:
