@@ -1,4 +1,4 @@
-"""What the commands must know of each lane: which kinds carry the whole state, what today's mapping makes.
+"""What the commands must know of each lane: what today's mapping makes.
 
 Asked for by name and imported when asked, so that a command starts without five lanes. A lane's mapping is the
 one its runs use: ``assets.<lane>.sending.lane(settings)``.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from handoff.sent import apart
+from assets.drain.items import apart
 
 if TYPE_CHECKING:
     from assets.code_tables import CodeTable
@@ -27,15 +27,6 @@ def chunks(messages: Sequence[int]) -> Iterator[Sequence[int]]:
     """The messages, so many at a time."""
     for start in range(0, len(messages), CHUNK):
         yield messages[start : start + CHUNK]
-
-
-def full_state(lane: str) -> tuple[str, ...]:
-    """The kinds of a lane that carry the whole state: the newest of a queue makes the older ones needless."""
-    if lane == "elation":
-        from assets.elation.calls import FULL_STATE
-
-        return tuple(FULL_STATE)
-    return ()
 
 
 @dataclass(frozen=True, slots=True)

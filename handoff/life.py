@@ -97,7 +97,7 @@ def _answer(answer: bytes, *, alone: bool) -> dict[str, Any]:
 
 def _sent(db: "Connection", sealer: Any, life: "Life") -> list[dict[str, Any]]:
     from assets.drain.bodies import unpack, unpack_batch
-    from handoff.sent import NotApart, item_of
+    from assets.drain.items import NotApart, item_of
     from resources.store import lookup
 
     shown: list[dict[str, Any]] = []

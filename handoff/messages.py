@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from assets.full_state import full_state
 from handoff import columns, command, life
 from handoff.life import as_json, print_lines
 
@@ -220,14 +221,14 @@ def _retry(db: "Connection", arguments: argparse.Namespace, who: "Who") -> str:
 
     if arguments.message is not None:
         found = lookup.life(db, arguments.message)
-        full_state = lanes.full_state(found.found.lane) if found else ()
-        operators.retry_now(db, arguments.message, who, full_state=full_state)
+        kinds = full_state(found.found.lane) if found else ()
+        operators.retry_now(db, arguments.message, who, full_state=kinds)
         return "1 message goes again"
     lane, queue = _place(db, arguments)
     failed = operators.ended_in(db, (State.FAILED, State.SET_ASIDE), lane=lane, queue=queue)
     again = superseded = 0
     for some in lanes.chunks(failed):
-        done = operators.reopen(db, some, who, full_state=lanes.full_state(NAMES[lane]), what="retry")
+        done = operators.reopen(db, some, who, full_state=full_state(NAMES[lane]), what="retry")
         again, superseded = again + done.waiting, superseded + done.superseded
     hurried = operators.hurry(db, who, lane=lane, queue=queue)
     newer = f", {superseded} superseded by a newer state" if superseded else ""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from assets.full_state import full_state
 from handoff import columns, command
 from handoff.verdict import Judge, Verdict, state_of
 
@@ -146,15 +147,14 @@ def _put_back(
     db: "Connection", messages: Sequence[int], arguments: argparse.Namespace, states: Sequence[Any]
 ) -> "Reopened":
     """Let messages wait again; a dry run does the same and takes it back, so its counts are the true ones."""
-    from handoff import lanes
     from resources.store.operators import Reopened, Who, reopen
 
     if not messages:
         return Reopened(0, 0)
     who = Who("dry run", "dry run") if arguments.dry_run else command.who(arguments)
-    full_state = lanes.full_state(arguments.lane)
+    kinds = full_state(arguments.lane)
     with db.transaction(force_rollback=arguments.dry_run):
-        return reopen(db, messages, who, states=states, full_state=full_state, what="replay")
+        return reopen(db, messages, who, states=states, full_state=kinds, what="replay")
 
 
 def _summary(tally: Tally, lane: str, *, dry: bool) -> str:

@@ -83,8 +83,8 @@ class Judge:
 
     def _differs(self, one: "Past", made: "Made | None", kept: bytes | None) -> Sequence[Difference] | None:
         from assets.drain.bodies import unpack
+        from assets.drain.items import NotApart
         from handoff import difference
-        from handoff.sent import NotApart
 
         if made is None:
             return [Difference("message", one.kind, "")]
@@ -104,7 +104,7 @@ class Judge:
 
     def _item(self, batch: int, message: int) -> tuple[bytes, bytes]:
         from assets.drain.bodies import unpack_batch
-        from handoff.sent import item_of
+        from assets.drain.items import item_of
         from resources.store import lookup
 
         if batch not in self._batches:

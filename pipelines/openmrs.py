@@ -7,10 +7,10 @@ import dagster as dg
 
 from assets.openmrs import sending
 from assets.openmrs.lane import ASSETS, LANE
-from pipelines.triggers import lane_job, lane_sensor, ledger_daily, ledger_job, singles_claimable
+from pipelines.triggers import clock, lane_job, lane_sensor, ledger_daily, ledger_job, singles_claimable
 from resources.settings import Settings
 from resources.store import drains, sync_feeds
-from resources.store.connect import Connection, connect
+from resources.store.connect import Connection
 from resources.store.lanes import NUMBERS
 
 job = lane_job(LANE, "Read the feeds that are due and bring each changed record to agreement.")
@@ -29,27 +29,13 @@ def claimable(db: Connection, settings: Settings) -> str | None:
     return "a feed is due" if links and sync_feeds.next_due(db, links) <= 0 else None
 
 
-@dg.schedule(
-    name="openmrs_pull",
-    job=job,
-    cron_schedule="* * * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
+pull = clock(
+    "openmrs_pull",
+    job,
+    claimable,
+    cron="* * * * *",
     description="Starts a run when a link's feeds are due and no run reads them; each link has its own interval.",
 )
-def pull(
-    context: dg.ScheduleEvaluationContext, settings: dg.ResourceParam[Settings]
-) -> dg.RunRequest | dg.SkipReason:
-    """Ask for a run by the clock; the store says whether there is anything to do."""
-    with connect(settings.database_url, "handoff schedule openmrs") as db:
-        if drains.lives(db, NUMBERS[LANE]):
-            return dg.SkipReason("a run drains the lane")
-        if claimable(db, settings) is None:
-            return dg.SkipReason("nothing to do")
-        if not drains.ask(db, NUMBERS[LANE], 20.0):
-            return dg.SkipReason("a run has just been asked for")
-    return dg.RunRequest(tags={"lane": LANE})
-
 
 defs = dg.Definitions(
     assets=ASSETS,

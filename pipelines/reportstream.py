@@ -8,11 +8,10 @@ import dagster as dg
 from assets.reportstream.destinations import destinations
 from assets.reportstream.exceptions import TRACK
 from assets.reportstream.lane import ASSETS, LANE
-from pipelines.triggers import batches_claimable, lane_job, lane_sensor, ledger_daily, ledger_job
+from pipelines.triggers import batches_claimable, clock, lane_job, lane_sensor, ledger_daily, ledger_job
 from resources.settings import Settings
 from resources.store import claims, drains
-from resources.store.connect import Connection, connect
-from resources.store.lanes import NUMBERS
+from resources.store.connect import Connection
 
 job = lane_job(LANE, "Send test events to ReportStream in batches and follow what becomes of them.")
 ledger = ledger_job(LANE)
@@ -31,27 +30,13 @@ def claimable(db: Connection, settings: Settings) -> str | None:
     )(db, settings)
 
 
-@dg.schedule(
-    name="reportstream_every_two_minutes",
-    job=job,
-    cron_schedule="*/2 * * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
+every_two_minutes = clock(
+    "reportstream_every_two_minutes",
+    job,
+    claimable,
+    cron="*/2 * * * *",
     description="The uploader's own rhythm, beside the sensor: a run if something is due and nobody drains.",
 )
-def every_two_minutes(
-    context: dg.ScheduleEvaluationContext, settings: dg.ResourceParam[Settings]
-) -> dg.RunRequest | dg.SkipReason:
-    """Ask for a run by the clock; the store says whether there is anything to do."""
-    with connect(settings.database_url, "handoff schedule reportstream") as db:
-        if drains.lives(db, NUMBERS[LANE]):
-            return dg.SkipReason("a run drains the lane")
-        if claimable(db, settings) is None:
-            return dg.SkipReason("nothing to do")
-        if not drains.ask(db, NUMBERS[LANE], 20.0):
-            return dg.SkipReason("a run has just been asked for")
-    return dg.RunRequest(tags={"lane": LANE})
-
 
 defs = dg.Definitions(
     assets=ASSETS,

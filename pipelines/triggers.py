@@ -87,6 +87,31 @@ def lane_sensor(job: Any, claimable: Claimable) -> dg.SensorDefinition:
     return work
 
 
+def clock(name: str, job: Any, claimable: Claimable, *, cron: str, description: str) -> dg.ScheduleDefinition:
+    """Ask for a run of a lane by the clock, beside its sensor; the store says whether there is anything to do."""
+    lane: str = job.name
+
+    @dg.schedule(
+        name=name,
+        job=job,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=description,
+    )
+    def by_the_clock(settings: dg.ResourceParam[Settings]) -> dg.RunRequest | dg.SkipReason:
+        with connect(settings.database_url, f"handoff schedule {lane}") as db:
+            if drains.lives(db, NUMBERS[lane]):
+                return dg.SkipReason("a run drains the lane")
+            if claimable(db, settings) is None:
+                return dg.SkipReason("nothing to do")
+            if not drains.ask(db, NUMBERS[lane], ASKED_SECONDS):
+                return dg.SkipReason("a run has just been asked for")
+        return dg.RunRequest(tags={"lane": lane})
+
+    return by_the_clock
+
+
 def publish_code(db: Connection, lane: int) -> bool:
     """Say which code is newest, so that a run of older code hands over; True when it replaces another."""
     told = db.execute(

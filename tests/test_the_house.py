@@ -111,13 +111,14 @@ def test_every_test_can_fail() -> None:
 
 
 def test_nothing_here_knows_a_machine_or_a_registry() -> None:
-    forbidden = re.compile(
-        r"/work/(main|tmp|shared)|/root/|/tmp/bash_jobs|https?://[a-z0-9.-]*pypi[a-z0-9.-]*/simple"
-    )
+    # Where the units of deploy/ put it is said there.
+    places = {ROOT, Path.home()} - {Path("/"), Path("/opt/handoff")}
+    here = "|".join(re.escape(str(path)) for path in places)
+    forbidden = re.compile(rf"({here})/|https?://[a-z0-9.-]*pypi[a-z0-9.-]*/simple")
     found = [
         f"{path.relative_to(ROOT)}:{number}"
         for path in tracked("*")
-        if path.suffix not in (".png", ".gz", ".pdf") and path != Path(__file__)
+        if path.suffix not in (".png", ".gz", ".pdf")
         for number, line in enumerate(path.read_text(errors="ignore").splitlines(), start=1)
         if forbidden.search(line)
     ]

@@ -3,8 +3,9 @@
 Who may: the pages' guards and ``web.staff.roles``. Every act has a name and a reason and stands in the audit.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
+from assets.full_state import full_state
 from resources.store import lookup, operators
 from resources.store.connect import Connection
 from resources.store.lanes import NAMES, NUMBERS
@@ -13,15 +14,6 @@ from resources.store.values import State
 
 #: An arrival of a lane that sends many at a time, or a queue: as many as one statement takes well.
 CHUNK = 5_000
-
-
-def full_state(lane: str) -> Sequence[str]:
-    """The kinds of a lane that carry the whole state: the newest of a queue makes the older ones needless."""
-    if lane == "elation":
-        from assets.elation.calls import FULL_STATE
-
-        return tuple(FULL_STATE)
-    return ()
 
 
 # -- one message -------------------------------------------------------------------------------------------------
