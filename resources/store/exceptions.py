@@ -9,6 +9,7 @@ from typing import Any
 
 from resources.store.connect import AsyncConnection, Connection
 from resources.store.ids import arrival_and_part, moment
+from resources.store.past import opened
 from resources.store.seal import Sealer
 from resources.store.values import Arrival, State
 
@@ -17,15 +18,7 @@ async def arrivals(db: AsyncConnection, sealer: Sealer, messages: Sequence[int])
     """What the messages were made of, opened, by the id of the arrival."""
     wanted = sorted({arrival_and_part(message)[0] for message in messages})
     cursor = await db.execute("SELECT id, kind, body FROM inbox WHERE id = ANY(%b::bigint[])", [wanted])
-    return {
-        identifier: Arrival(
-            id=identifier,
-            kind=kind,
-            body=sealer.open(bytes(body), b"inbox", identifier),
-            received_at=moment(identifier),
-        )
-        for identifier, kind, body in await cursor.fetchall()
-    }
+    return opened(sealer, await cursor.fetchall())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,11 @@ def arrivals(db: Connection, sealer: Sealer, wanted: Sequence[int]) -> dict[int,
     rows = db.execute(
         "SELECT id, kind, body FROM inbox WHERE id = ANY(%s::bigint[])", [list(wanted)]
     ).fetchall()
+    return opened(sealer, rows)
+
+
+def opened(sealer: Sealer, rows: Sequence[Any]) -> dict[int, Arrival]:
+    """Rows of the inbox (id, kind, body) as arrivals, by id."""
     return {
         identifier: Arrival(
             id=identifier,
