@@ -84,7 +84,7 @@ def clinic(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with sandbox_thread([Redox(), Northlab()]) as url, httpx.Client(base_url=url, timeout=60) as partners:
         port = partners.get("/_sandbox/northlab/address").json()["port"]
         path = tmp_path / "hcoint.toml"
-        path.write_text(table(port).replace("ack_timeout_seconds = 1", "ack_timeout_seconds = 20"))
+        path.write_text(table(port, url).replace("ack_timeout_seconds = 1", "ack_timeout_seconds = 20"))
         settings = database.with_(
             HCOINT_PARTNERS=path,
             REDOX_URL=f"{url}/redox",
@@ -160,6 +160,7 @@ def test_an_order_is_answered_by_keyboard_alone(
     choosing.value.set_files(tmp_path / "note.pdf")
     tab_to(page, "Attach")
     page.keyboard.press("Enter")
+    expect(page.get_by_text("The file is attached.")).to_be_visible()
     expect(page.get_by_text(hashlib.sha256(data).hexdigest())).to_be_visible()
     for words in ("Its name is", "Its date of birth is"):
         tab_to(page, words)
@@ -168,7 +169,8 @@ def test_an_order_is_answered_by_keyboard_alone(
     page.keyboard.press("Enter")
     expect(page.get_by_text("The note is on its way.")).to_be_visible()
     clinic.drain()
-    expect(page.locator("#state").get_by_text("Delivered")).to_be_visible()
+    # the page asks again every few seconds, and not while it is in use
+    expect(page.locator("#state").get_by_text("Delivered")).to_be_visible(timeout=15_000)
     expect(page.locator("#steps").get_by_text("The partner took it")).to_be_visible()
     assert [one["sha256"] for one in clinic.held("7001")] == [hashlib.sha256(data).hexdigest()]
 
@@ -269,6 +271,8 @@ WIRES = {
     "mdm, 200 KB": ("west", large(200_000)),
     "mdm, 20 MB": ("west", large(20_000_000)),
     "mdm, 30 MB": ("west", large(LARGEST)),
+    "http, a byte": ("south", b"x"),
+    "http, 20 MB": ("south", large(20_000_000)),
 }
 
 
