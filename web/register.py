@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from assets.pridok import followup
 from assets.pridok.actors import Actor
 from assets.pridok.actors import Role as Acting
 from assets.pridok.clinic import Clinic
@@ -153,7 +154,13 @@ def readers(clinic: Clinic, register: Register) -> Page:
         with request.house.store() as db:
             entry = looked_up(request, db, clinic, register, "who has read a patient's data", why)
             found = readings_of(db, clinic, entry)
-        return render(request, "patients/readers.html", entry=entry, readings=found)
+        return render(
+            request,
+            "patients/readers.html",
+            entry=entry,
+            looks=len(found),
+            spells=followup.spells(reversed(found)),
+        )
 
     return told
 

@@ -8,10 +8,12 @@ an hour; somebody was refused. An account's name is compared with the patient's:
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Final
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
 
+#: A page that is open asks again by itself; after this long without a look the next one is a new spell.
+PAUSE: Final = timedelta(minutes=15)
 #: More persons than this within one hour of the clock are very many.
 MANY: Final = 30
 
@@ -36,6 +38,23 @@ class Look:
     given: bool = True
 
 
+class Read(Protocol):
+    """One look as the log has it."""
+
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def who(self) -> str: ...
+    @property
+    def role(self) -> str: ...
+    @property
+    def what(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def given(self) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
     """What is known of a patient who was looked at; a name is here only to be compared."""
@@ -56,6 +75,45 @@ class Finding:
     last: datetime
     looks: int
     patient: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spell:
+    """Looks of one person at the same thing for the same reason, one soon after the other: a page left open."""
+
+    first: datetime
+    last: datetime
+    looks: int
+    who: str
+    role: str
+    what: str
+    reason: str
+    given: bool
+
+
+def spells(looks: Iterable[Read]) -> list[Spell]:
+    """Looks, the oldest first, as a person reads them: spells, the newest first. Nothing is left out."""
+    running: dict[tuple[str, str, str, str, bool], Spell] = {}
+    over: list[Spell] = []
+    for look in looks:
+        key = (look.who, look.role, look.what, look.reason, look.given)
+        before = running.get(key)
+        if before is not None and look.at - before.last <= PAUSE:
+            running[key] = replace(before, last=look.at, looks=before.looks + 1)
+            continue
+        if before is not None:
+            over.append(before)
+        running[key] = Spell(
+            first=look.at,
+            last=look.at,
+            looks=1,
+            who=look.who,
+            role=look.role,
+            what=look.what,
+            reason=look.reason,
+            given=look.given,
+        )
+    return sorted([*over, *running.values()], key=lambda one: one.last, reverse=True)
 
 
 def findings(looks: Iterable[Look], known: Mapping[int, Known], *, many: int = MANY) -> list[Finding]:

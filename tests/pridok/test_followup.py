@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from assets.pridok.followup import Known, Look, findings
+from assets.pridok.followup import Known, Look, findings, spells
+from resources.store.readings import Reading
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 LINE = Known(treated_by={"provider"}, first_name="Line", last_name="Danser")
@@ -58,3 +59,41 @@ def test_very_many_persons_within_an_hour_are_a_question_and_many_looks_at_a_few
 
 def test_a_patient_without_a_surname_is_nobodys_namesake() -> None:
     assert findings([look(who="kari", role="secretary")], {1: Known()}) == []
+
+
+def reading(
+    minutes: int, who: str = "provider", what: str = "a consultation", *, given: bool = True
+) -> Reading:
+    return Reading(
+        at=NOON + timedelta(minutes=minutes),
+        who=who,
+        role="provider",
+        what=what,
+        subject=1,
+        reason="their own work",
+        given=given,
+    )
+
+
+def test_a_page_left_open_is_one_line_and_nothing_is_left_out() -> None:
+    looks = [
+        *(reading(minute) for minute in range(30)),
+        reading(30, what="a result"),
+        reading(31, given=False),
+        reading(32),
+        reading(60),
+    ]
+    lines = spells(looks)
+    assert sum(one.looks for one in lines) == len(looks)
+    assert [(one.what, one.given, one.looks) for one in lines] == [
+        ("a consultation", True, 1),
+        ("a consultation", True, 31),
+        ("a consultation", False, 1),
+        ("a result", True, 1),
+    ]
+    assert (lines[1].first, lines[1].last) == (NOON, NOON + timedelta(minutes=32))
+
+
+def test_two_who_look_at_the_same_time_are_two_lines() -> None:
+    lines = spells([reading(minute, who="other" if minute % 2 else "provider") for minute in range(10)])
+    assert [(one.who, one.looks) for one in lines] == [("other", 5), ("provider", 5)]

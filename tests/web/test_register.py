@@ -104,10 +104,24 @@ def test_the_patients_report_names_every_look_also_from_before_a_merge_and_what_
     house.press(kept, "merge", other=other.rpartition("/")[2], reason="the same mother", same="1")
     report = house.press(kept, "readers", reason="the patient has asked").text
     assert "refused" in report
-    assert ">other<" in report
+    assert 'data-label="Who">other ' in report
     assert "the patient has asked" in report
     with house.database.connect() as db:
         assert looks(db, who="other")[0].what == "refused: a consultation"
+
+
+def test_a_page_that_refreshes_itself_is_no_try_to_read_what_somebody_else_has_taken(house: House) -> None:
+    house.refer(1)
+    consultation = f"/consultations/{house.database.one('SELECT max(id) FROM pridok_consultation')}"
+    other, refused = (
+        as_(house.client, "other"),
+        "SELECT count(*) FROM access_log WHERE what LIKE 'refused: %%'",
+    )
+    before = int(str(house.database.one(refused)))
+    assert other.get(consultation, **{"x-handoff-live": "1"}).status_code == 404
+    assert house.database.one(refused) == before
+    assert other.get(consultation).status_code == 404
+    assert house.database.one(refused) == before + 1
 
 
 def test_a_patients_data_is_handed_out_with_who_looked(house: House) -> None:
