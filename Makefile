@@ -13,6 +13,10 @@ export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export TMPDIR := $(STATE)/tmp
 export XDG_CACHE_HOME := $(STATE)/cache
+# pip asks rustc, if there is one, for its version, and rustup would write a first settings file.
+ifeq ($(wildcard $(HOME)/.rustup),)
+export RUSTUP_HOME := $(STATE)/rustup
+endif
 
 # The newest Python that is really there (a shim may answer for one that is not) and has what an environment needs.
 USABLE := import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))
