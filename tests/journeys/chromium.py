@@ -3,9 +3,12 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.web.browser import PASSWORD
 
 #: Laptop and phone.
 SIZES = {"laptop": (1280, 800), "phone": (390, 844)}
@@ -25,3 +28,16 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def window(browser: Browser, web: str, size: str = "laptop", *, who: str = "clinician", **how: Any) -> Page:
+    """Somebody who has signed in."""
+    width, height = SIZES[size]
+    page = browser.new_context(viewport={"width": width, "height": height}, **how).new_page()
+    page.set_default_timeout(30_000)
+    page.goto(f"{web}/sign-in")
+    page.get_by_label("Name").fill(who)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    return page

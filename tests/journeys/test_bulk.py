@@ -13,9 +13,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.drills_bulk import largest
 from tests.conftest import Database
-from tests.journeys.chromium import SIZES, chromium
+from tests.journeys.chromium import SIZES, chromium, window
 from tests.reportstream.lane_runs import Lane, lane
-from tests.web.browser import PASSWORD, accounts
+from tests.web.browser import accounts
 from tests.web.serving import serving
 from web.app import create_app
 
@@ -50,15 +50,9 @@ def browser(web: str) -> Iterator[Browser]:
         yield one
 
 
-def window(browser: Browser, web: str, size: str = "laptop", **how: str) -> Page:
-    """Somebody from the clinic who has signed in and gone to the results."""
-    width, height = SIZES[size]
-    page = browser.new_context(viewport={"width": width, "height": height}, **how).new_page()  # type: ignore[arg-type]
-    page.set_default_timeout(30_000)
-    page.goto(f"{web}/sign-in")
-    page.get_by_label("Name").fill("clinician")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+def results_page(browser: Browser, web: str, size: str = "laptop") -> Page:
+    """Somebody from the clinic at the results."""
+    page = window(browser, web, size)
     page.get_by_role("link", name="Results", exact=True).click()
     return page
 
@@ -113,7 +107,7 @@ def looked_at(page: Page, name: str, size: str) -> None:
 def test_a_person_corrects_three_mistakes_and_sees_the_results_delivered(
     results: Lane, web: str, browser: Browser, size: str
 ) -> None:
-    page = window(browser, web, size)
+    page = results_page(browser, web, size)
     expect(page.get_by_text("Nothing has been uploaded yet.")).to_be_visible()
     looked_at(page, "1-empty", size)
 
@@ -145,7 +139,7 @@ def test_a_person_corrects_three_mistakes_and_sees_the_results_delivered(
 def test_guide_and_devices_are_read_on_every_screen(
     results: Lane, web: str, browser: Browser, size: str
 ) -> None:
-    page = window(browser, web, size)
+    page = results_page(browser, web, size)
     for name in ("Guide", "Devices"):
         page.get_by_role("link", name=name, exact=True).first.click()
         expect(page.get_by_role("heading", level=1)).to_contain_text(name)
@@ -156,7 +150,7 @@ def test_guide_and_devices_are_read_on_every_screen(
 def test_a_long_file_shows_its_progress_and_survives_a_closed_window(
     results: Lane, web: str, browser: Browser
 ) -> None:
-    page = window(browser, web)
+    page = results_page(browser, web)
     send(page, "all of march.csv", largest(20_000_000))
     progress = page.locator("#earlier progress")
     expect(progress).to_be_visible(timeout=60_000)
@@ -164,6 +158,6 @@ def test_a_long_file_shows_its_progress_and_survives_a_closed_window(
     assert progress.get_attribute("max") == "32083"
     looked_at(page, "6-storing", "laptop")
     page.close()
-    other = window(browser, web)
+    other = results_page(browser, web)
     expect(other.locator("#earlier progress")).to_have_count(0, timeout=60_000)
     expect(other.locator("#earlier tbody tr")).to_contain_text("32\u202f083")

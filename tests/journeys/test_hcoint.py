@@ -29,8 +29,8 @@ from tests.conftest import Database
 from tests.hcoint.desk import order
 from tests.hcoint.notes import pdf
 from tests.hcoint.test_lane_sending import EAST, MULTICARE_ID, table
-from tests.journeys.chromium import SIZES, chromium
-from tests.web.browser import PASSWORD, accounts, as_
+from tests.journeys.chromium import SIZES, chromium, window
+from tests.web.browser import accounts, as_
 from tests.web.serving import serving
 from tests.web.test_orders import attach, hidden, send
 from web.app import create_app
@@ -108,19 +108,6 @@ def web(clinic: Clinic) -> Iterator[str]:
 def browser(web: str) -> Iterator[Browser]:
     with chromium() as one:
         yield one
-
-
-def window(browser: Browser, web: str, size: str = "laptop", **how: Any) -> Page:
-    """A clinician who has signed in."""
-    width, height = SIZES[size]
-    page = browser.new_context(viewport={"width": width, "height": height}, **how).new_page()
-    page.set_default_timeout(30_000)
-    page.goto(f"{web}/sign-in")
-    page.get_by_label("Name").fill("clinician")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-    return page
 
 
 def tab_to(page: Page, name: str) -> None:
