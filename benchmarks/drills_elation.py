@@ -95,6 +95,7 @@ def in_order_once_and_whole(charts: int = 500, events: int = 5_000, kills: int =
             sender.start()
             killed = _kill(stack, kills)
             sender.join(300)
+            wait(lambda: not storm.refusals, 60, "not all refusals were dealt out")
         check(not sender.is_alive(), "the doors did not take all events within five minutes")
         wait(lambda: settled(stack, sent), 300, "not everything has come to its end", every=0.5)
         took = time.monotonic() - began

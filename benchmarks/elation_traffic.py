@@ -204,12 +204,13 @@ class Storm:
     """Faults at random while the block lasts: one in so many seconds; refusals as many as given.
 
     Few wait at a time: a partner that fails every request is away, which is another matter.
+    ``refusals`` says how many refusals are left to be dealt out.
     """
 
     MOST_WAITING = 3
 
     def __init__(self, ends: Ends, *, every: float, refusals: int = 0, seed: int = 0) -> None:
-        self._ends, self._every, self._refusals = ends, every, refusals
+        self._ends, self._every, self.refusals = ends, every, refusals
         self._chance = random.Random(seed)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._blow, daemon=True)
@@ -229,8 +230,8 @@ class Storm:
                 if len(http.get("/_sandbox/elation/faults").json()) >= self.MOST_WAITING:
                     continue
                 fault = {"match": WRITES, **self._chance.choice(FAULTS)}
-                if self._refusals and self._chance.random() < 0.3:
-                    fault, self._refusals = REFUSED, self._refusals - 1
+                if self.refusals and self._chance.random() < 0.3:
+                    fault, self.refusals = REFUSED, self.refusals - 1
                 http.post("/_sandbox/elation/faults", json=fault)
                 self.played += 1
 
