@@ -13,6 +13,7 @@ import pytest
 from benchmarks import (
     bulk_files,
     claim,
+    consultations,
     fhir_bundles,
     find,
     hl7_messages,
