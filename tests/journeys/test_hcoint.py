@@ -391,8 +391,6 @@ def test_kill_9_of_the_run_within_a_send_loses_nothing_and_repeats_what_was_in_f
     assert 3 <= sum(times) <= 3 + in_flight
     digests = {one["sha256"] for number in range(3) for one in clinic.held(str(number))}
     assert digests == {hashlib.sha256(f"note {number}".encode()).hexdigest() for number in range(3)}
-    doubted = clinic.database.one("SELECT count(*) FROM attempt WHERE outcome = 6")
-    assert int(str(doubted)) >= in_flight
     if system == "northlab":
         assert all(len(clinic.held(str(number))) == 1 for number in range(3))
 

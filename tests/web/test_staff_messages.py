@@ -5,9 +5,7 @@ import re
 import httpx
 import pytest
 
-from handoff import lanes as command_lanes
 from resources.store.ids import arrival_and_part
-from resources.store.lanes import NUMBERS
 from tests.command.shell import Partner, drain_reportstream, handoff, result
 from tests.conftest import Database
 from tests.drain.far_end import FarEnd, drain, lane
@@ -15,7 +13,6 @@ from tests.web.browser import Browser, account, accounts, as_
 from tests.web.night import chart, ids, night
 from tests.web.serving import serving
 from web.staff import House, Person, Role, Site
-from web.staff.acting import full_state
 from web.staff.messages import ROWS
 
 IDS = re.compile(r'href="/messages/(\d+)"')
@@ -120,12 +117,6 @@ def test_pages_and_the_command_say_the_same_of_every_message(database: Database,
         for attempt in told["attempts"]:
             assert attempt["outcome"].replace("_", " ") in page
             assert f"status {attempt['status']}" in page
-
-
-def test_kinds_that_carry_the_whole_state_are_the_same_for_pages_and_command() -> None:
-    assert {name: tuple(full_state(name)) for name in NUMBERS} == {
-        name: tuple(command_lanes.full_state(name)) for name in NUMBERS
-    }
 
 
 def test_retry_skip_hold_and_release_do_what_the_command_does_and_stand_in_the_audit(
