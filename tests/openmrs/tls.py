@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 def tls_front(certificate: Path, behind: str) -> Iterator[str]:
     """The https address of a front for a plain http one."""
     where = urlsplit(behind)
-    started, loop = threading.Event(), asyncio.new_event_loop()
+    started, over = threading.Event(), asyncio.Event()
     port = 0
+    loop: asyncio.AbstractEventLoop
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, ssl.SSLError):
@@ -29,22 +30,21 @@ def tls_front(certificate: Path, behind: str) -> Iterator[str]:
         await asyncio.gather(carry(reader, their_writer), carry(their_reader, writer))
 
     async def main() -> None:
-        nonlocal port
+        nonlocal port, loop
+        loop = asyncio.get_running_loop()
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(certificate)
         server = await asyncio.start_server(one, "127.0.0.1", 0, ssl=tls)
         port = server.sockets[0].getsockname()[1]
         started.set()
+        await over.wait()
+        server.close()
 
-    def run() -> None:
-        loop.run_until_complete(main())
-        loop.run_forever()
-
-    thread = threading.Thread(target=run, daemon=True)
+    thread = threading.Thread(target=asyncio.run, args=[main()], daemon=True)
     thread.start()
     assert started.wait(10)
     try:
         yield f"https://127.0.0.1:{port}"
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(over.set)
         thread.join(10)
