@@ -74,9 +74,11 @@ class Connected:
         async with self._room:
             self._answering()
             async with self._turn:
+                shelf = self._shelf.of(message)
                 try:
-                    return await self._settled(told, self._shelf.of(message))
+                    return await self._settled(told, shelf)
                 except Refused as refused:
+                    await shelf.fail(told.on, told.key, str(refused))
                     await self._mark(told, f"refused: {refused}")
                     raise
                 except DeliveryError as error:

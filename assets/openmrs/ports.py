@@ -92,8 +92,9 @@ class Settled:
     """What the store keeps of a settled record, in one transaction with the ledger rows that led to it.
 
     ``reason`` is a sentence an administrator can act on. ``waits_for`` names records by their ids on either
-    side: until one of them changes there is nothing to try. ``elements`` names what was not kept, never its
-    values. ``wants_history``: the patient has just come into the catchment, and older records go with them (R16).
+    side: until one of them changes there is nothing to try. ``elements`` names what was not kept, ``changed`` what was
+    written, never their values. ``wants_history``: the patient has just come into the catchment, and older records go
+    with them (R16).
     """
 
     key: Key
@@ -105,6 +106,7 @@ class Settled:
     elements: tuple[str, ...] = ()
     overruled: tuple[Clash, ...] = ()
     wrote: tuple[Side, ...] = ()
+    changed: tuple[str, ...] = ()
     wants_history: bool = False
 
 

@@ -211,4 +211,5 @@ def _read(step: Step, progress: Progress, before: Place, seconds: float, entries
         last=progress.last,
         seconds=seconds if progress.pages_left else 0.0,
         stopped=findings[0] if stopped and findings else None,
+        heard_until=step.walk.since,
     )

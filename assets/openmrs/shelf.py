@@ -24,6 +24,11 @@ from resources.store.sync_records import Call, Kept, Name, Remembered
 MOMENT = 60.0
 #: After these a record's state is what it was: nothing of it may be taken for agreed.
 UNSETTLED = (Outcome.CONFLICT, Outcome.PARKED)
+#: A record whose last look came to one of these is compared anew whatever is heard of it.
+REFUSED = "refused"
+OPEN = frozenset({*(each.name.lower() for each in UNSETTLED), Outcome.SET_ASIDE.name.lower(), REFUSED})
+#: Of these a record's history says nothing.
+QUIET = (Outcome.UNCHANGED, Outcome.OUTSIDE)
 #: After these others that wait for the record have something to try.
 CHANGED = (Outcome.APPLIED, Outcome.NOT_KEPT, Outcome.TOMBSTONED, Outcome.PURGED)
 
@@ -52,7 +57,8 @@ class StoreShelf:
     async def states(self, side: Side, keys: Iterable[Key]) -> Mapping[Key, RecordState]:
         """What is remembered, by present and former ids on ``side``."""
         return {
-            key: remembering.unpacked(kept.body)[0] for key, kept in (await self._kept(side, keys)).items()
+            key: replace(remembering.unpacked(kept.body)[0], open=kept.outcome in OPEN)
+            for key, kept in (await self._kept(side, keys)).items()
         }
 
     async def _kept(self, side: Side, keys: Iterable[Key]) -> dict[Key, Kept]:
@@ -76,6 +82,12 @@ class StoreShelf:
         """Commit that what was begun has not happened."""
         async with self._lend() as db:
             await sync_records.remember(db, self._sealer, self._ids, self._remembered(state), None)
+
+    async def fail(self, side: Side, key: Key, reason: str) -> None:
+        """Note that a server refused what the record needs: until it is settled it waits for a person."""
+        async with self._lend() as db:
+            name = hints.name_of(self._sealer, self._link, key)
+            await sync_records.fail(db, self._link, Name(side.value, name), self.message, REFUSED, reason)
 
     async def begun(self, kind: str) -> list[RecordState]:
         """Records of a type with a write whose end is not known."""
@@ -141,6 +153,9 @@ class StoreShelf:
             ended=not unsettled and done.outcome is not Outcome.SET_ASIDE,
             decided=not unsettled,
             audit=_overruled(done),
+            told=done.outcome not in QUIET,
+            wrote=[side.value for side in dict.fromkeys(done.wrote)],
+            elements=done.changed,
         )
         async with self._lend() as db:
             await sync_records.settle(db, self._sealer, self._ids, outcome)

@@ -58,6 +58,7 @@ class RecordState:
     to be created there, in canonical form (R2). ``outside``:
     the record was met and left out by the catchment, so its history must be fetched when it enters (R16).
     ``former`` are ids it had on a side before: FHIR2 answers an edited observation under a new one.
+    ``open``: its last look settled nothing, so one side being as it was is no reason to leave it alone.
     """
 
     type: str
@@ -67,6 +68,7 @@ class RecordState:
     sent: Tree | None = field(default=None, repr=False)
     outside: bool = False
     former: tuple[tuple[Side, str], ...] = ()
+    open: bool = False
 
     def on(self, side: Side) -> Known:
         return self.parent if side is Side.PARENT else self.child

@@ -109,13 +109,16 @@ class Sync:
         if not known and await self._ours_perhaps(side, key, depth):
             state, known = await self._state(side, key)
         if key.id != state.on(side).id:
-            return _done(key, state, Outcome.UNCHANGED, Reason.RENUMBERED.value)
+            if not state.open:
+                return _done(key, state, Outcome.UNCHANGED, Reason.RENUMBERED.value)
+            key, handed_in = Key(key.type, state.on(side).id), None
         here = (
             Alive(handed_in) if handed_in is not None else await reading(self._ends[side], key.type, key.id)
         )
         if not known and key.type in RENUMBERED and await self._near.being_written(side, here):
             raise OneAway("another link is writing this record there", after_seconds=CROSSED_SECONDS)
-        if state.on(side).met and unchanged(state.on(side), here) and not (state.intended or state.outside):
+        settled_before = not (state.intended or state.outside or state.open)
+        if settled_before and state.on(side).met and unchanged(state.on(side), here):
             return _done(key, state, Outcome.UNCHANGED, Reason.ECHO.value)
         there, state = await self._near.other(side, key, state)
         parent, child = (here, there) if side is Side.PARENT else (there, here)
@@ -133,13 +136,15 @@ class Sync:
             state = replace(state, parent=Known(id=state.parent.id, absent=Absence.VOIDED))
         if not inside and self._link.leaving is not Leaving.KEEP:
             return await self._left(key, state, parent, child, depth)
-        plan = await self._plan(state, parent, child, decision)
+        plan = await self._plan(state, parent, child)
         if isinstance(plan, Conflict) and plan.quarrel is Quarrel.VOID_AGAINST_EDIT:
             readings = {Side.PARENT: parent, Side.CHILD: child}
             if (elsewhere := await self._near.edited_elsewhere(state, readings)) is not None:
                 where, found, state = elsewhere
                 parent, child = (found, child) if where is Side.PARENT else (parent, found)
-                plan = await self._plan(state, parent, child, decision)
+                plan = await self._plan(state, parent, child)
+        if isinstance(plan, Conflict) and decision is not UNDECIDED:
+            plan = await self._plan(state, parent, child, decision)
         done = await self._carry_out(key, state, plan, parent, child, depth)
         return replace(done, wants_history=entering)
 
@@ -253,6 +258,7 @@ class Sync:
             elements=tuple(dict.fromkeys(lost)),
             overruled=plan.overruled,
             wrote=wrote,
+            changed=tuple(dict.fromkeys(name for write in plan.writes for name in _names(write))),
         )
 
     async def _compared_anew(
@@ -356,6 +362,13 @@ def _done(
     return Settled(
         key=key, state=state, outcome=outcome, reason=reason, conflict=conflict, waits_for=waits_for
     )
+
+
+def _names(write: Write) -> list[str]:
+    """What a write is about, by the names of elements."""
+    if isinstance(write, Edit):
+        return [change.element.partition("[")[0] for change in write.changes]
+    return [{Create: "created", Void: "voided", Revive: "alive again"}[type(write)]]
 
 
 def _is_down(write: Write) -> TypeGuard[Create]:

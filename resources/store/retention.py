@@ -121,6 +121,10 @@ _OTHERS = (
            AND NOT EXISTS (SELECT 1 FROM work AS w WHERE w.arrival = e.arrival) LIMIT 10000))
     """,
     """
+    DELETE FROM sync_history WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM sync_history WHERE at < now() - %(days)s * interval '1 day' LIMIT 10000))
+    """,
+    """
     DELETE FROM sync_gap WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM sync_gap WHERE closed_at < now() - %(days)s * interval '1 day' LIMIT 10000))
     """,

@@ -65,6 +65,7 @@ class Read:
     last: int = 0
     seconds: float = 0.0
     stopped: str | None = field(default=None)
+    heard_until: str = ""
 
 
 async def due(db: AsyncConnection, link: str, every: float) -> bool:
@@ -140,12 +141,14 @@ async def take(db: AsyncConnection, sealer: Sealer, ids: Callable[[], int], feed
 
 
 _MOVE = """
-INSERT INTO sync_feed AS f (link, side, feed, marker, marker_page, fingerprint, page, last_page, pace, stopped)
+INSERT INTO sync_feed AS f (link, side, feed, marker, marker_page, fingerprint, page, last_page, pace, stopped,
+                            heard_until)
 VALUES (%(link)s, %(side)s, %(feed)s, %(marker)s, %(marker_page)s, %(fingerprint)s, %(page)s, %(last)s, %(seconds)s,
-        %(stopped)s)
+        %(stopped)s, %(heard_until)s)
 ON CONFLICT (link, side, feed) DO UPDATE SET
     marker = EXCLUDED.marker, marker_page = EXCLUDED.marker_page, fingerprint = EXCLUDED.fingerprint,
     page = EXCLUDED.page, last_page = EXCLUDED.last_page, stopped = EXCLUDED.stopped, read_at = now(),
+    heard_until = CASE WHEN EXCLUDED.heard_until = '' THEN f.heard_until ELSE EXCLUDED.heard_until END,
     pace = CASE WHEN EXCLUDED.pace = 0 THEN f.pace WHEN f.pace = 0 THEN EXCLUDED.pace
                 ELSE f.pace * 0.9 + EXCLUDED.pace * 0.1 END
 """
@@ -163,6 +166,7 @@ def _moved(feed: Feed, read: Read) -> Mapping[str, object]:
         "last": read.last,
         "seconds": read.seconds,
         "stopped": read.stopped,
+        "heard_until": read.heard_until[:40],
     }
 
 
@@ -278,6 +282,7 @@ class FeedNow:
     pace: float
     read_at: datetime
     stopped: str | None
+    heard_until: str
 
     @property
     def pages_left(self) -> int:
@@ -294,12 +299,12 @@ def feeds_now(db: Connection, link: str) -> list[FeedNow]:
     """All feeds of a link."""
     rows: list[Any] = db.execute(
         """
-        SELECT side, feed, page, last_page, pace, read_at, stopped FROM sync_feed WHERE link = %s
+        SELECT side, feed, page, last_page, pace, read_at, stopped, heard_until FROM sync_feed WHERE link = %s
          ORDER BY side DESC, feed
         """,
         [link],
     ).fetchall()
-    names = ("side", "feed", "page", "last_page", "pace", "read_at", "stopped")
+    names = ("side", "feed", "page", "last_page", "pace", "read_at", "stopped", "heard_until")
     return [FeedNow(**dict(zip(names, row, strict=True))) for row in rows]
 
 

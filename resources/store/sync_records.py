@@ -76,7 +76,8 @@ class Outcome:
 
     ``waits_for`` are blind names; ``changed`` are those that others may wait for. ``ended``: an earlier failure
     of this record is over. ``decided``: so is what a person said about it. ``audit`` is what a policy overruled, by
-    the names of elements.
+    the names of elements. ``told``: it belongs into the record's history; ``wrote`` are the sides that were written
+    to, ``elements`` what.
     """
 
     remembered: Remembered
@@ -87,6 +88,9 @@ class Outcome:
     ended: bool = False
     decided: bool = False
     audit: str = ""
+    told: bool = False
+    wrote: Sequence[str] = ()
+    elements: Sequence[str] = ()
 
 
 _COLUMNS = "r.id, r.link, r.type, r.queue, r.outcome, r.reason, r.message, r.at, r.body, r.decision"
@@ -149,6 +153,30 @@ async def remember(
             await _store(db, sealer, call)
 
 
+async def fail(
+    db: AsyncConnection, link: str, name: Name, message: int | None, outcome: str, reason: str
+) -> None:
+    """Note that the last look at a record ended in a refusal; what is remembered of it stays."""
+    await db.execute(
+        """
+        WITH r AS (UPDATE sync_record SET outcome = %(outcome)s, reason = %(reason)s, message = %(message)s, at = now()
+                    WHERE id = (SELECT record FROM sync_name
+                                 WHERE link = %(link)s AND side = %(side)s AND name = %(name)b)
+                   RETURNING id)
+        INSERT INTO sync_history (record, message, outcome, reason, wrote, elements)
+        SELECT id, %(message)s, %(outcome)s, %(reason)s, '', '' FROM r
+        """,
+        {
+            "link": link,
+            "side": name.side,
+            "name": name.name,
+            "message": message,
+            "outcome": outcome,
+            "reason": reason[:500],
+        },
+    )
+
+
 async def _store(db: AsyncConnection, sealer: Sealer, call: Call) -> None:
     """The calls made while a message is settled stand below its own version, the latest lowest."""
     body = sealer.seal(call.packed, b"outbox", call.message)
@@ -181,6 +209,8 @@ async def settle(db: AsyncConnection, sealer: Sealer, ids: Callable[[], int], ou
                 [record, link, list(outcome.waits_for)],
             )
         await _wake(db, record, link, outcome)
+        if outcome.told:
+            await _tell(db, record, outcome)
         await sync_hints.add(db, sealer, ids, outcome.hints)
         if outcome.ended and outcome.message is not None:
             await _over(db, record, outcome.message)
@@ -259,6 +289,28 @@ async def _write(
     return int(row)
 
 
+async def _tell(db: AsyncConnection, record: int, outcome: Outcome) -> None:
+    """A line in the record's history; the same thing said again is one line."""
+    await db.execute(
+        """
+        INSERT INTO sync_history (record, message, outcome, reason, wrote, elements)
+        SELECT %(record)s, %(message)s, %(outcome)s, %(reason)s, %(wrote)s, %(elements)s
+         WHERE %(wrote)s <> '' OR NOT EXISTS (
+               SELECT 1 FROM (SELECT outcome, reason FROM sync_history WHERE record = %(record)s
+                               ORDER BY at DESC LIMIT 1) AS h
+                WHERE h.outcome = %(outcome)s AND h.reason = %(reason)s)
+        """,
+        {
+            "record": record,
+            "message": outcome.message,
+            "outcome": outcome.remembered.outcome,
+            "reason": outcome.remembered.reason[:500],
+            "wrote": ", ".join(outcome.wrote),
+            "elements": ", ".join(outcome.elements)[:500],
+        },
+    )
+
+
 async def _wake(db: AsyncConnection, record: int, link: str, outcome: Outcome) -> None:
     """Let the messages of records that waited for this one go again, and only those."""
     if not outcome.changed:
@@ -279,7 +331,7 @@ async def sweep(db: AsyncConnection, link: str) -> None:
     """Try again what waits for nothing any more.
 
     A record may be woken while the message that parked it is not in the books yet; and what it waits for may have
-    been settled by another while it was being parked. Nobody else would see either.
+    been settled by another while it was being parked, a moment before or after. Nobody else would see either.
     """
     cursor = await db.execute(
         """
@@ -289,7 +341,7 @@ async def sweep(db: AsyncConnection, link: str) -> None:
                 OR EXISTS (SELECT 1 FROM sync_wait AS w JOIN sync_name AS n ON n.link = w.link AND n.name = w.name
                              JOIN sync_record AS p ON p.id = n.record
                             WHERE w.record = r.id AND p.outcome IN ('applied', 'not_kept', 'tombstoned', 'purged')
-                              AND p.at BETWEEN r.at - interval '30 s' AND r.at))
+                              AND p.at > r.at - interval '30 s'))
         """,
         [link],
     )
@@ -418,6 +470,49 @@ def messages_of(db: Connection, record: Kept, most: int = 50) -> list[int]:
         {"queue": record.queue, "message": record.message, "lane": LANE, "most": most},
     ).fetchall()
     return [row[0] for row in rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """A line of a record's history."""
+
+    at: datetime
+    message: int | None
+    outcome: str
+    reason: str
+    wrote: str
+    elements: str
+
+
+def history(db: Connection, record: int, most: int = 100) -> list[Happened]:
+    """What was done about a record, or could not be, newest first."""
+    rows: list[Any] = db.execute(
+        """
+        SELECT at, message, outcome, reason, wrote, elements FROM sync_history WHERE record = %s
+         ORDER BY at DESC LIMIT %s
+        """,
+        [record, most],
+    ).fetchall()
+    names = ("at", "message", "outcome", "reason", "wrote", "elements")
+    return [Happened(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+def pace(db: Connection, link: str, seconds: float = 120.0) -> float:
+    """Records of a link settled a second of late; the index leads with the outcome, so each is named."""
+    row: Any = db.execute(
+        """
+        SELECT count(*) FROM sync_record WHERE link = %(link)s AND at > now() - %(seconds)s * interval '1 s'
+           AND outcome IN (SELECT DISTINCT outcome FROM sync_record WHERE link = %(link)s)
+        """,
+        {"link": link, "seconds": seconds},
+    ).fetchone()
+    return float(row[0]) / seconds
+
+
+def waiting(db: Connection) -> int:
+    """Records of all links that wait to be looked at."""
+    row: Any = db.execute("SELECT count(DISTINCT queue) FROM work WHERE lane = %s", [LANE]).fetchone()
+    return int(row[0])
 
 
 def decide(db: Connection, sealer: Sealer, record: Kept, decision: bytes, who: Who) -> None:

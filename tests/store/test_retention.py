@@ -107,6 +107,23 @@ def test_entries_of_feeds_go_with_their_time_and_those_still_at_work_stay(
     assert database.rows("SELECT name FROM sync_entry ORDER BY name") == [(b"at work",), (b"young",)]
 
 
+def test_the_history_of_a_record_goes_with_its_time_and_the_record_stays(database: Database) -> None:
+    with psycopg.connect(database.cluster.owner_url, autocommit=True, options="-c search_path=handoff") as db:
+        db.execute(
+            "INSERT INTO sync_record (id, link, type, queue, outcome, reason, body)"
+            " VALUES (1, 'clinic-a', 'Patient', 1, 'applied', '', '')"
+        )
+        for days in (401, 399):
+            db.execute(
+                "INSERT INTO sync_history (record, at, outcome, reason, wrote, elements)"
+                " VALUES (1, now() - %s * interval '1 day', 'applied', '', 'child', 'gender')",
+                [days],
+            )
+    retention.retire(database.cluster.owner_url, 400)
+    assert database.rows("SELECT at > now() - interval '400 days' FROM sync_history") == [(True,)]
+    assert database.one("SELECT count(*) FROM sync_record") == 1
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -1,0 +1,136 @@
+"""What waits for a person stays so until it is settled, whatever else is heard of the record."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from assets.openmrs import remembering
+from assets.openmrs.events import Side
+from assets.openmrs.reconcile import Decision, Quarrel
+from resources.store.sync_records import TABLE
+from tests.conftest import Database
+from tests.openmrs.linked import Linked, linked
+from tests.openmrs.people import encounter, key_of, observation, patient, visit
+from tests.openmrs.test_lane import decide
+
+PARENT, CHILD = Side.PARENT, Side.CHILD
+SECOND = "openmrs-child-2"
+
+
+@pytest.fixture
+def clinic(database: Database, tmp_path: Path) -> Iterator[Linked]:
+    with linked(database, tmp_path) as made:
+        yield made
+
+
+def same_again(clinic: Linked, side: Side, key: str) -> None:
+    """Somebody saves a record without changing it; the feed tells of it all the same."""
+    clinic.edit(side, clinic.records(side)[key])
+
+
+def test_a_refused_record_is_open_until_it_is_taken(clinic: Linked) -> None:
+    grace = clinic.edit(PARENT, patient())
+    clinic.drain()
+    clinic.drain()
+    clinic.fault(CHILD, status=400, times=-1, match="(PUT|POST) ")
+    clinic.edit(PARENT, grace, gender="other")
+    clinic.drain()
+    same_again(clinic, CHILD, key_of(grace))
+    clinic.drain()
+    assert clinic.outcomes() == {"refused": 1}
+    assert clinic.states()["failed"] >= 1
+    clinic.no_faults()
+    same_again(clinic, CHILD, key_of(grace))
+    clinic.drain()
+    assert clinic.records(CHILD)[key_of(grace)]["gender"] == "other"
+    assert "failed" not in clinic.states()
+
+
+def test_a_record_that_waits_for_another_is_not_closed_by_the_side_that_has_not_changed(
+    clinic: Linked,
+) -> None:
+    for record in (patient(), visit(), encounter()):
+        clinic.edit(PARENT, record)
+    clinic.drain()
+    clinic.drain()
+    clinic.remove(CHILD, key_of(patient()))
+    clinic.edit(PARENT, patient(), gender="other")
+    clinic.edit(PARENT, encounter(), period={"start": "2026-03-02T07:00:00+00:00"})
+    clinic.drain()
+    assert clinic.outcomes()["parked"] == 1
+    same_again(clinic, CHILD, key_of(encounter()))
+    clinic.drain()
+    assert clinic.outcomes()["parked"] == 1
+    assert clinic.states()["failed"] >= 2
+    decide(clinic, patient(), Decision(survivor=PARENT))
+    clinic.drain()
+    assert clinic.records(CHILD)[key_of(encounter())]["period"]["start"] == "2026-03-02T07:00:00+00:00"
+    assert "failed" not in clinic.states()
+
+
+def tries(clinic: Linked) -> object:
+    return clinic.database.one("SELECT count(*) FROM attempt")
+
+
+def test_a_record_is_tried_again_though_what_it_waits_for_was_settled_unseen(clinic: Linked) -> None:
+    """Two runs' transactions may cross: neither sees that the one has parked what the other would wake."""
+    for record in (patient(), visit()):
+        clinic.edit(PARENT, record)
+    clinic.drain()
+    clinic.remove(CHILD, key_of(patient()))
+    clinic.edit(PARENT, patient(), gender="other")
+    clinic.edit(PARENT, visit("another"))
+    clinic.drain()
+    assert clinic.outcomes()["parked"] == 1
+    clinic.drain()
+    before = tries(clinic)
+    clinic.drain()
+    assert tries(clinic) == before
+    clinic.database.rows(
+        "UPDATE sync_record SET outcome = 'applied', at = now() WHERE type = 'Patient' RETURNING 1"
+    )
+    clinic.drain()
+    assert tries(clinic) != before
+    assert clinic.outcomes()["parked"] == 1
+
+
+@pytest.fixture
+def clinics(database: Database, tmp_path: Path) -> Iterator[Linked]:
+    with linked(database, tmp_path, links={"clinic-b": SECOND}) as made:
+        for record in (patient(), encounter(during=""), observation()):
+            made.edit(PARENT, record)
+        made.drain()
+        made.drain()
+        yield made
+
+
+def weights(clinics: Linked) -> list[list[int]]:
+    """The observations of the parent and of both clinics, by their values."""
+    servers = ("openmrs-parent", "openmrs-child", SECOND)
+    held = [clinics.http.get(f"/_sandbox/{server}/records").json().values() for server in servers]
+    return [[one["valueQuantity"]["value"] for one in records if "valueQuantity" in one] for records in held]
+
+
+def test_an_observation_edited_at_two_clinics_is_one_observation_and_one_clash(clinics: Linked) -> None:
+    """The server gives it another uuid for the first edit; the second clinic's is compared with that."""
+    clinics.edit(CHILD, observation(), valueQuantity={"value": 180})
+    key = f"/_sandbox/{SECOND}/records/{key_of(observation())}"
+    clinics.http.put(key, json=observation(valueQuantity={"value": 190})).raise_for_status()
+    for _ in range(4):
+        clinics.drain()
+    above, *below = weights(clinics)
+    assert len(above) == 1
+    assert below == [[180], [190]]
+    ((link, number, body),) = clinics.database.rows(
+        "SELECT link, id, body FROM sync_record WHERE outcome = 'conflict'"
+    )
+    _, conflict = remembering.unpacked(clinics.database.sealer.open(bytes(body), TABLE, number))
+    assert conflict is not None
+    assert conflict.quarrel is Quarrel.SAME_ELEMENT
+    (clash,) = conflict.clashes
+    said = {"clinic-a": 180, "clinic-b": 190}
+    assert clash.child.after == {"value": said[link]}
+    assert clash.parent.after == {"value": above[0]}
+    assert above[0] != said[link]
+    assert clinics.states()["failed"] >= 1
