@@ -7,6 +7,7 @@ stands in the access log first. A decision is carried out by the lane, which rea
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -48,7 +49,7 @@ ROLES = {OPERATOR, ADMINISTRATOR}
 LANE = NUMBERS[hints.LANE]
 
 #: What a person must look at, and what sorts itself out when something else does.
-FOR_PEOPLE = ("conflict", "set_aside", "not_kept")
+FOR_PEOPLE = ("conflict", "refused", "set_aside", "not_kept")
 WAITING = ("parked",)
 
 NO_SUCH = Problem(404, "There is no such record.", "This link has never heard of it.")
@@ -72,6 +73,33 @@ class LinkShown:
     feeds: Sequence[FeedNow]
     counts: Mapping[str, int]
     records: Sequence[Shown]
+    pace: float
+
+    @property
+    def behind(self) -> Sequence[FeedNow]:
+        """Feeds whose newest page is not read yet."""
+        return [feed for feed in self.feeds if feed.pages_left and not feed.stopped]
+
+    @property
+    def pages_read(self) -> int:
+        """Of the feeds that are behind."""
+        return sum(feed.page for feed in self.behind)
+
+    @property
+    def pages_known(self) -> int:
+        """All pages of the feeds that are behind."""
+        return sum(feed.last_page for feed in self.behind)
+
+    @property
+    def known_until(self) -> datetime | None:
+        """The publisher's time up to which the feed that is furthest behind is known."""
+        times = [moment for feed in self.behind if (moment := _moment(feed.heard_until))]
+        return min(times, default=None)
+
+    @property
+    def settled(self) -> int:
+        """Records that nobody has to look at."""
+        return sum(self.counts.values()) - sum(self.counts.get(name, 0) for name in (*FOR_PEOPLE, *WAITING))
 
     @property
     def entries_left(self) -> int:
@@ -85,11 +113,25 @@ class LinkShown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What waits to be brought to agreement, of all links, and how fast that goes."""
+
+    records: int
+    pace: float
+
+    @property
+    def seconds_left(self) -> float:
+        """An estimate by the pace of the last two minutes; 0 where there is none."""
+        return self.records / self.pace if self.pace else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Element:
     """One element both sides changed, as text; ``number`` names its fields in the form."""
 
     number: int
     name: str
+    rows: int
     before: str
     parent: str
     child: str
@@ -104,7 +146,9 @@ def pages(links: Sequence[Link], settings: Settings) -> list[Page]:
         """Every link: lag, last contact, what waits."""
         with request.house.store() as db:
             shown = [_link(db, request.house.sealer, link, settings) for link in links]
-        return render(request, "sync/links.html", links=shown)
+            waits = sync_records.waiting(db)
+        work = Work(records=waits, pace=sum(one.pace for one in shown))
+        return render(request, "sync/links.html", links=shown, work=work)
 
     @page("/sync/{link}/feeds/{side}/{feed}/confirm", roles=ROLES, method="POST")
     def confirm(request: PageRequest) -> Response:
@@ -124,7 +168,8 @@ def pages(links: Sequence[Link], settings: Settings) -> list[Page]:
         found = _asked(request, known)
         with request.house.store() as db:
             messages = sync_records.messages_of(db, found.kept)
-        _, conflict = remembering.unpacked(found.kept.body)
+            history = sync_records.history(db, found.kept.id)
+        state, conflict = remembering.unpacked(found.kept.body)
         return render(
             request,
             "sync/record.html",
@@ -132,6 +177,9 @@ def pages(links: Sequence[Link], settings: Settings) -> list[Page]:
             key=found.key,
             kept=found.kept,
             messages=messages,
+            history=history,
+            ids=[("At the parent", state.parent.id), ("At the child", state.child.id)],
+            former=list(dict.fromkeys(old for _, old in state.former)),
             conflict=conflict is not None,
             readable=request.person.role == ADMINISTRATOR,
         )
@@ -202,8 +250,18 @@ def _link(db: Connection, sealer: Sealer, link: Link, settings: Settings) -> Lin
         now=sync_feeds.link_now(db, link.name),
         feeds=sync_feeds.feeds_now(db, link.name),
         counts=sync_records.counts(db, link.name),
+        pace=sync_records.pace(db, link.name),
         records=[Shown(key=_key(kept), kept=kept) for kept in records],
     )
+
+
+def _moment(said: str) -> datetime | None:
+    """A publisher's own time, shown only: nothing is decided by another machine's clock."""
+    try:
+        found = datetime.fromisoformat(said)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _key(kept: Kept) -> Key:
@@ -260,7 +318,8 @@ def _elements(conflict: Conflict) -> list[Element]:
 def _element(number: int, clash: Clash) -> Element:
     return Element(
         number=number,
-        name=clash.element,
+        name=_plain(clash.element),
+        rows=max(2, *(_text(side.after).count("\n") + 2 for side in (clash.parent, clash.child))),
         before=_text(clash.parent.before),
         parent=_text(clash.parent.after),
         child=_text(clash.child.after),
@@ -272,12 +331,22 @@ def _text(value: Json) -> str:
 
 
 def _side(state: RecordState, conflict: Conflict, side: Side) -> list[tuple[str, str, str]]:
-    """What changed on a side since both agreed: element, before, after. A record that is gone has one line."""
+    """What else changed on a side since both agreed: element, before, after. A record that is gone has one line."""
     reading: Reading = conflict.parent if side is Side.PARENT else conflict.child
     if not isinstance(reading, Alive):
         return [("the record", "", "voided" if reading is Absence.VOIDED else "unknown here")]
     changed = changes(state.on(side).base or {}, reading.record)
-    return [(name, _text(each.before), _text(each.after)) for name, each in changed.items()]
+    clashing = {clash.element for clash in conflict.clashes}
+    return [
+        (_plain(name), _text(each.before), _text(each.after))
+        for name, each in changed.items()
+        if name not in clashing
+    ]
+
+
+def _plain(element: str) -> str:
+    """An element's name without the uuid that tells it from others of its kind; it stands in the value."""
+    return element.partition("[")[0]
 
 
 def _decision(conflict: Conflict, fields: Mapping[str, str]) -> Decision:

@@ -72,6 +72,7 @@ def test_an_administrator_compares_both_sides_decides_and_the_lane_carries_it_ou
     assert "unknown" in both
     assert "other" in both
     assert database.one("SELECT count(*) FROM access_log") == int(str(before)) + 1
+    assert ada.post(f"{path}/resolve", page=path, **{"choice-0": "nobody", "reason": "x"}).status_code == 400
     choices = {"choice-0": "child", "reason": "asked her"}
     assert ada.post(f"{path}/resolve", page=path, **choices).status_code == 303
     clinic.drain()

@@ -27,6 +27,16 @@ STATES: Mapping[str, tuple[str, str]] = {
     "pending_sp": ("Picked", "going"),
     "in_progress": ("In progress", "going"),
     "completed": ("Completed", "good"),
+    # records of two hospitals
+    "conflict": ("Two sides disagree", "bad"),
+    "refused": ("Refused", "bad"),
+    "parked": ("Waits for another record", "wait"),
+    "applied": ("Carried over", "good"),
+    "not_kept": ("Carried over in part", "wait"),
+    "unchanged": ("Both sides agree", "good"),
+    "outside": ("Outside the catchment", "still"),
+    "tombstoned": ("Voided on both sides", "still"),
+    "purged": ("Purged on one side", "wait"),
     # lanes
     "ok": ("Running well", "good"),
     "held": ("Held", "wait"),
