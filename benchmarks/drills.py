@@ -20,6 +20,7 @@ from benchmarks import (
     drills_faults,
     drills_hcoint,
     drills_kills,
+    drills_openmrs,
 )
 
 DRILLS: dict[str, Callable[[], dict[str, Any]]] = {
@@ -34,6 +35,8 @@ DRILLS: dict[str, Callable[[], dict[str, Any]]] = {
     "elation_storm": drills_elation.in_order_once_and_whole,
     "elation_away": drills_elation.an_hour_away,
     "elation_two_runs": drills_elation.two_runs,
+    "openmrs_days": drills_openmrs.three_days,
+    "openmrs_months": drills_openmrs.months,
 }
 
 
