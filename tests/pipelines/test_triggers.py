@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
+from dagster._daemon.sensor import MIN_INTERVAL_LOOP_TIME
 
-from pipelines import reportstream, triggers
+from pipelines import definitions, reportstream, triggers
 from resources.settings_resource import SettingsResource
 from resources.store import drains
 from resources.store.lanes import NUMBERS
@@ -53,6 +54,14 @@ def test_at_night_yesterday_and_the_days_that_are_not_green_are_judged_and_nothi
     for request in asked.values():
         assert request.run_config == {"ops": {"reportstream__ledger": {"config": {"resend": "none"}}}}
     assert len({request.run_key for request in asked.values()}) == len(asked)
+
+
+def test_every_lane_ticks_at_each_look_of_the_daemon_also_when_the_tick_before_began_late() -> None:
+    sensors = definitions.defs.get_repository_def().sensor_defs
+    ticks = [one.minimum_interval_seconds or 0 for one in sensors if one.name.endswith("_work")]
+    late = 1.0  # five sensors, two at a time
+    assert len(ticks) == 5
+    assert max(ticks) <= MIN_INTERVAL_LOOP_TIME - late
 
 
 def tick(
