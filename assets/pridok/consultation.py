@@ -21,6 +21,9 @@ from assets.pridok.actors import Actor, Impossible, NotAllowed, Role, WrongState
 
 #: Every consultation of this lane is an insurance consultation.
 CATEGORY: Final = "insurance"
+#: A change is told to whoever listens with the row it made, and PostgreSQL tells at most 8,000 bytes at a time.
+LONGEST_ORGANISATION: Final = 200
+MOST_PATIENTS: Final = 20
 
 
 class State(enum.StrEnum):
@@ -108,12 +111,15 @@ def _sound(time: timedelta) -> timedelta | None:
 def received(
     consultation_id: int, *, patient: int, referral: int, organisation: str | None, now: datetime
 ) -> Consultation:
-    """What an accepted referral gives rise to: it waits for a secretary to screen it."""
+    """What an accepted referral gives rise to: it waits for a secretary to screen it.
+
+    An organisation's name beyond all measure is cut here; the referral keeps it whole.
+    """
     return Consultation(
         id=consultation_id,
         patients=(patient,),
         referral=referral,
-        organisation=organisation,
+        organisation=organisation[:LONGEST_ORGANISATION] if organisation else None,
         created_at=_utc(now),
     )
 
@@ -132,6 +138,10 @@ def direct(
     people = tuple(dict.fromkeys(patients))
     if not people:
         raise Impossible("patients: missing; name at least one")
+    if len(people) > MOST_PATIENTS:
+        raise Impossible(f"patients: at most {MOST_PATIENTS} in one consultation")
+    if organisation and len(organisation) > LONGEST_ORGANISATION:
+        raise Impossible(f"organisation: at most {LONGEST_ORGANISATION} characters")
     moment = _utc(now)
     return Consultation(
         id=consultation_id,

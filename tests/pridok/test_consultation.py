@@ -153,6 +153,13 @@ def test_a_direct_one_needs_no_screening_and_at_least_one_patient() -> None:
         c.direct(2, patients=[], actor=SECRETARY, now=T0)
 
 
+def test_a_consultation_stays_small_enough_to_be_told_to_whoever_listens() -> None:
+    with pytest.raises(Impossible, match="patients: at most 20"):
+        c.direct(1, patients=range(21), actor=SECRETARY, now=T0)
+    with pytest.raises(Impossible, match="organisation: at most 200"):
+        c.direct(1, patients=[1], actor=SECRETARY, now=T0, organisation="x" * 201)
+
+
 def test_channels_change_only_to_what_holds_together() -> None:
     one = c.update(screened(), SECRETARY, primary=Channel.PHONE, enabled=[Channel.PHONE])
     assert (one.primary_channel, one.enabled_channels) == (Channel.PHONE, frozenset({Channel.PHONE}))
