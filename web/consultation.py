@@ -18,7 +18,7 @@ from assets.pridok.practice import Gone, Practice, behind_of
 from assets.pridok.results import Form, FormRefused
 from assets.pridok.rows import consultation_of, contact_of
 from resources.store import consultations as kept
-from resources.store import patients, referrals, visits
+from resources.store import patients, referrals, staff, visits
 from resources.store.connect import Connection
 from resources.store.readings import REFUSED
 from resources.video import VideoAway
@@ -65,6 +65,10 @@ LABELS: Final[Mapping[str, str]] = {
     "notes": "Notes",
 }
 
+NOBODY_TO_SEAL_TO: Final = Problem(
+    503, "There is nobody to seal to.", "An administrator has to set the public keys of this lane."
+)
+
 Act = Callable[[Practice, int, Actor, PageRequest], Consultation]
 
 
@@ -84,9 +88,7 @@ def in_plain_words() -> Iterator[None]:
     except VideoAway as error:
         raise Problem(503, "There is no video room just now. Nothing was started.", str(error)) from None
     except KeysMissing:
-        raise Problem(
-            503, "There is nobody to seal to.", "An administrator has to set the public keys of this lane."
-        ) from None
+        raise NOBODY_TO_SEAL_TO from None
 
 
 def pages(clinic: Clinic, practice: Practice, finishing: Finishing) -> list[Page]:
@@ -142,7 +144,8 @@ def shown(
         referral = referrals.one(db, clinic.sealer, one.referral) if one.referral else None
         link = visits.of_consultation(db, clinic.sealer, one.id) if one.treated_by(actor) else None
         events = kept.events(db, one.id)
-    may = offered(one, actor)
+        may = offered(one, actor)
+        providers = staff.names(db, staff.Role.PROVIDER) if "assign" in may else []
     return render(
         request,
         "consultations/consultation.html",
@@ -158,6 +161,7 @@ def shown(
         may=may,
         buttons=may & {"screen", "pick", "start", "hang-up", "result"},
         channels=[(channel.value, channel.value) for channel in Channel],
+        providers=[(name, name) for name in providers],
         reasons=[(reason.value, reason.value.replace("_", " ")) for reason in Reason],
         outcomes=[(name, name.replace("_", " ")) for name in finishing.outcomes],
         codes=sorted(clinic.codes.codes) if one.state is State.IN_PROGRESS else [],
@@ -247,7 +251,7 @@ ACTS: Final[Mapping[str, tuple[Act, str]]] = {
     "hang-up": (lambda practice, one, actor, _: practice.hang_up(one, actor), "Now the report."),
     "assign": (
         lambda practice, one, actor, request: practice.assign(
-            one, request.field("provider", "a provider's account", most=64), actor
+            one, request.field("provider", "a provider", most=64), actor
         ),
         "It is assigned.",
     ),

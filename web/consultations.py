@@ -10,13 +10,13 @@ from datetime import datetime
 from typing import Final
 
 from assets.pridok import numbers
-from assets.pridok.actors import Actor
+from assets.pridok.actors import Actor, Impossible
 from assets.pridok.actors import Role as Acting
-from assets.pridok.clinic import Clinic
+from assets.pridok.clinic import Clinic, KeysMissing
 from assets.pridok.consultation import Consultation, State
 from assets.pridok.finishing import Finishing
 from assets.pridok.practice import Practice
-from assets.pridok.referral import Contact
+from assets.pridok.referral import Contact, usable
 from assets.pridok.register import Register
 from assets.pridok.rows import consultation_of, contact_of
 from resources.store import consultations as kept
@@ -52,6 +52,15 @@ LISTS: Final[Mapping[str, tuple[str, str | None, bool | None, bool, bool]]] = {
 OF_ROLE: Final = {
     SECRETARY: ("to_screen", "open", "picked", "running", "completed", "cancelled"),
     PROVIDER: ("open", "mine"),
+}
+#: The fields of a direct consultation, as the form calls them.
+ENTERED: Final[Mapping[str, str]] = {
+    "number": "National number",
+    "first_name": "First name",
+    "last_name": "Last name",
+    "email": "E-mail",
+    "phone": "Telephone",
+    "organisation": "Organisation",
 }
 
 
@@ -186,9 +195,16 @@ def entering() -> Page:
 
     @page("/consultations/new", roles={SECRETARY}, title="New consultation")
     def form(request: PageRequest) -> Response:
-        return render(request, "consultations/new.html")
+        return _form(request)
 
     return form
+
+
+def _form(request: PageRequest, wrong: str = "") -> Response:
+    """The form, with what was typed; nothing is typed twice because one field is wrong."""
+    given = {name: request.fields.get(name, "") for name in ENTERED}
+    status = 400 if wrong else 200
+    return render(request, "consultations/new.html", status=status, wrong=wrong, given=given)
 
 
 def entered(practice: Practice, register: Register) -> Page:
@@ -204,11 +220,18 @@ def entered(practice: Practice, register: Register) -> Page:
             phone=request.fields.get("phone") or None,
         )
         number = request.field("number", "a national number", most=20)
-        with consultation.in_plain_words():
+        if contact.email and not usable(contact.email):
+            return _form(request, "E-mail: no mail can be sent to this address")
+        try:
             patient = register.admit(actor, number, contact)
             made = practice.create(
                 actor, people=[patient], organisation=request.fields.get("organisation") or None
             )
+        except Impossible as error:
+            member, _, rest = str(error).partition(": ")
+            return _form(request, f"{ENTERED.get(member, member)}: {rest}")
+        except KeysMissing:
+            raise consultation.NOBODY_TO_SEAL_TO from None
         return redirect(request, f"/consultations/{made.id}")
 
     return create

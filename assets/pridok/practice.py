@@ -18,7 +18,7 @@ from assets.pridok.actors import Actor, Impossible, WrongState
 from assets.pridok.clinic import LANE, Clinic
 from assets.pridok.consultation import Channel, Consultation, Reason, State
 from assets.pridok.rows import consultation_of, order_of, order_row, row_of
-from resources.store import consultations, patients, pridok_orders, visits
+from resources.store import consultations, patients, pridok_orders, staff, visits
 from resources.store.connect import Connection
 from resources.store.consultations import Overtaken
 from resources.video import Room, Video, VideoAway
@@ -65,7 +65,10 @@ class Practice:
         return self._act(identifier, actor, "picked", lambda one: life.pick(one, actor, self._now()))
 
     def assign(self, identifier: int, provider: str, actor: Actor) -> Consultation:
-        """The secretary gives it to a provider."""
+        """The secretary gives it to a provider; nobody else could ever start it."""
+        with self._clinic.store() as db:
+            if provider not in staff.names(db, staff.Role.PROVIDER):
+                raise Impossible("provider: no provider signs in under that name; choose one of the list")
         change: Change = lambda one: life.assign(one, provider, actor, self._now())  # noqa: E731
         return self._act(identifier, actor, "assigned", change)
 

@@ -181,7 +181,7 @@ def _flags(
         Flag.PID_NORMALISED: normalised,
         Flag.ORDINARY_NUMBER_IN_TEST: real,
         Flag.NO_EMAIL: referral.email is None,
-        Flag.EMAIL_NOT_USABLE: referral.email is not None and not _usable(referral.email),
+        Flag.EMAIL_NOT_USABLE: referral.email is not None and not usable(referral.email),
         Flag.NO_PHONE: phone is None,
         Flag.PHONE_NOT_POSSIBLE: phone is not None and not phone.possible,
         Flag.PHONE_POSSIBLE_NOT_VALID: phone is not None and phone.possible and not phone.valid,
@@ -205,11 +205,11 @@ def _phone(referral: Referral) -> Phone | None:
 def _contact(referral: Referral, phone: Phone | None) -> Contact | None:
     if referral.first_name is None or referral.last_name is None:
         return None
-    email = referral.email if referral.email is not None and _usable(referral.email) else None
+    email = referral.email if referral.email is not None and usable(referral.email) else None
     number = None if phone is None else phone.kept
     return Contact(first_name=referral.first_name, last_name=referral.last_name, email=email, phone=number)
 
 
-def _usable(address: str) -> bool:
+def usable(address: str) -> bool:
     """Whether mail can be sent to this one address: a soft check that also keeps mail headers whole."""
     return len(address) <= _LONGEST_ADDRESS and _ADDRESS.fullmatch(address) is not None

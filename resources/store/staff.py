@@ -152,6 +152,14 @@ def accounts(db: Connection) -> list[Account]:
     ]
 
 
+def names(db: Connection, role: Role) -> list[str]:
+    """The accounts of a role that may sign in, by name."""
+    rows = db.execute(
+        "SELECT name FROM staff WHERE role = %s AND disabled_at IS NULL ORDER BY name", [role]
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
 # -- signing in --------------------------------------------------------------------------------------------------
 
 

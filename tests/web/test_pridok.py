@@ -192,3 +192,47 @@ def test_nobody_else_sees_consultations(house: House, name: str) -> None:
     house.refer()
     browser = as_(house.client, name)
     assert {browser.get(path).status_code for path in ("/consultations", newest(house))} == {403}
+
+
+def test_an_organisation_beyond_all_measure_stops_no_sender(house: House) -> None:
+    assert house.refer(1, organisation="ø" * 9_000).json()["verdict"] == "accepted"
+    assert house.database.one("SELECT length(organisation) FROM pridok_consultation") == 200
+
+
+def test_a_consultation_is_assigned_only_to_somebody_who_can_hold_it(house: House) -> None:
+    house.refer()
+    secretary = as_(house.client, "secretary")
+    path = f"/consultations/{house.database.one('SELECT id FROM pridok_consultation')}"
+    secretary.post(f"{path}/screen", page=path)
+    page = secretary.get(path).text
+    assert re.findall(r'<option value="([^"]+)">\1<', page.partition("Assign to a provider")[2])[:2] == [
+        "other",
+        "provider",
+    ]
+    for nobody in ("secretary", "nobody-here"):
+        refused = secretary.post(f"{path}/assign", page=path, provider=nobody)
+        assert refused.status_code == 400
+        assert nobody not in refused.text.partition("<main")[2]
+    assert secretary.post(f"{path}/assign", page=path, provider="other").status_code == 303
+    assert house.database.one("SELECT providers FROM pridok_consultation") == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"number": "13116900217"}, "National number: the check digits do not fit"),
+        ({"email": "line danser"}, "E-mail: no mail can be sent to this address"),
+        ({"organisation": "x" * 201}, "Organisation: at most 200 characters"),
+    ],
+)
+def test_of_a_form_with_one_wrong_field_nothing_has_to_be_typed_again(
+    house: House, wrong: dict[str, str], sentence: str
+) -> None:
+    typed = {"number": "13116900216", "first_name": "Line", "last_name": "Danser", "phone": "+4740000000"}
+    page = "/consultations/new"
+    answer = as_(house.client, "secretary").post(page, page=page, **{**typed, **wrong})
+    assert answer.status_code == 400
+    assert sentence in answer.text
+    for value in (typed | wrong).values():
+        assert f'value="{value}"' in answer.text
+    assert house.database.one("SELECT count(*) FROM pridok_consultation") == 0
