@@ -368,3 +368,11 @@ def test_where_the_scanner_gives_no_verdict_the_file_has_to_wait(
     assert (answer.status_code, "has to wait" in said(answer)) == (503, True)
     assert scanned(free_port()).status_code == 503
     assert database.one("SELECT count(*) FROM hcoint_upload") == 0
+
+
+def test_every_page_of_a_test_system_says_that_it_is_one(
+    cora: Browser, client: httpx.Client, database: Database
+) -> None:
+    placed(client, database)
+    for path in ("/", "/orders", "/orders?test=1"):
+        assert '<span class="chip">test</span>' in cora.get(path).text.partition("<main")[0]
