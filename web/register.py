@@ -135,7 +135,8 @@ def merge(register: Register) -> Page:
     @page(PATH + "/merge", roles={SECRETARY}, method="POST", title="Merge two entries")
     def merged(request: PageRequest) -> Response:
         who, other = request.path_params["id"], request.field("other", "the other entry", most=19)
-        if not other.isdecimal() or request.fields.get("same") != "1":
+        known = other.isdecimal() and int(other) < 1 << 63
+        if not known or request.fields.get("same") != "1":
             raise Problem(400, "Nothing was merged.", "Go back, and say that both are the same person.")
         with in_plain_words():
             register.merge(who, int(other), _actor(request), request.field("reason", "a reason"))

@@ -1,11 +1,14 @@
 """The register of patients as a secretary uses it: numbers, merging, and who has read what of one person."""
 
+import html
+import re
 from dataclasses import dataclass
 
 import httpx
 import pytest
 
 from resources.store.looks import looks
+from resources.store.lookup import log_access
 from resources.store.staff import Role
 from tests.conftest import Database
 from tests.pridok.room import PUBLIC, referral
@@ -152,3 +155,25 @@ def test_an_administrator_is_shown_what_to_ask_about_and_no_name(house: House) -
     assert as_(house.client, "operator").get("/access/follow-up").status_code == 403
     with house.database.connect() as db:
         assert looks(db, who="administrator")[0].what == "the follow-up report"
+
+
+def test_a_number_no_entry_can_have_names_nobody(house: House) -> None:
+    path = house.refer(1)
+    assert house.secretary.get("/patients/9999999999999999999").status_code == 404
+    said = house.press(path, "merge", other="9999999999999999999", reason="the same mother", same="1")
+    assert said.status_code == 400
+
+
+@pytest.mark.parametrize("subject", [-(1 << 63), 9_100_000_000_000_000_000, (1 << 63) - 1])
+def test_looks_at_every_subject_can_be_asked_for_and_leafed_through(house: House, subject: int) -> None:
+    administrator = as_(house.client, "administrator")
+    with house.database.connect() as db:
+        for number in range(101):
+            log_access(db, who="kari", role="secretary", what=f"look {number}", subject=subject, reason="-")
+    page = administrator.get(f"/access?subject={subject}")
+    assert page.status_code == 200
+    (older,) = re.findall(r'href="([^"]+)">Older<', page.text)
+    assert "look 0<" in administrator.get(html.unescape(older)).text
+    administrator.get("/access/follow-up")  # looks of its own: another subject
+    assert "the follow-up report" not in administrator.get(html.unescape(older)).text
+    assert administrator.get("/access?subject=9999999999999999999").status_code == 400

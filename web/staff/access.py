@@ -21,9 +21,12 @@ def _who(request: PageRequest) -> str:
 def _number(request: PageRequest, name: str) -> int | None:
     """A number of the address; a subject may be negative."""
     text = request.query_params.get(name, "").strip()
-    if not re.fullmatch(r"(-?[0-9]{1,18}|-?[1-8][0-9]{18})?", text):
+    if not text:
+        return None
+    number = int(text) if re.fullmatch(r"-?[0-9]{1,19}", text, re.ASCII) else 1 << 63
+    if not -(1 << 63) <= number < 1 << 63:
         raise Problem(400, "The list cannot be narrowed in this way.", "Choose again from the form.")
-    return int(text) if text else None
+    return number
 
 
 @page("/access", roles={ADMINISTRATOR}, title="Access log", nav="Access log")

@@ -32,6 +32,8 @@ log = logging.getLogger("handoff.pages")
 
 #: A form without files.
 FORM_BYTES = 200_000
+#: Numbers of ours are PostgreSQL's bigint; a larger one in an address names nothing.
+LARGEST_NUMBER = (1 << 63) - 1
 #: Sent by a page that refreshes itself: nobody touched it, so the session does not live longer for it.
 LIVE = "x-handoff-live"
 
@@ -148,6 +150,8 @@ class Page:
                 return _to_sign_in(request)
             if request.known.person.role not in self.roles:
                 raise Problem(403, "This page is not for your role.", "Ask an administrator if you need it.")
+        if any(isinstance(one, int) and one > LARGEST_NUMBER for one in request.path_params.values()):
+            raise Problem(404, "There is no such page.", "Its address may have been typed wrongly.")
         if self.method == "POST":
             request.form_read = await self._form(request)
         if inspect.iscoroutinefunction(self.function):
