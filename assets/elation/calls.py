@@ -42,9 +42,8 @@ def owed(event: ChartEvent, practice: Practice, policy_names: Mapping[str, str])
 
     ``policy_names`` are Elation's names for the members of a policy; an empty one leaves the member out.
     """
-    if event.data.chart.id != event.resource_id:
-        text = "is not the resource_id, by which the events of a chart are kept in order; send both alike"
-        raise Unmappable([Problem("data.chart.id", text)])
+    if found := queue_problems(event):
+        raise Unmappable(found)
     told, address = snapshot(event, practice), _address(event)
     if not isinstance(told.patient, Patient):
         calls = [Owed(kind="patient_change", body=_encode(told.patient), address=address)]
@@ -55,6 +54,14 @@ def owed(event: ChartEvent, practice: Practice, policy_names: Mapping[str, str])
         rows = [policy_body(policy, policy_names) for policy in told.policies]
         calls.append(Owed(kind="policies", body=_encode(rows), address=address))
     return tuple(calls)
+
+
+def queue_problems(event: ChartEvent) -> list[Problem]:
+    """What keeps an event from the queue of its chart."""
+    if event.data.chart.id == event.resource_id:
+        return []
+    text = "is not the resource_id, by which the events of a chart are kept in order; send both alike"
+    return [Problem("data.chart.id", text)]
 
 
 def on_failure(kind: str) -> OnFailure:

@@ -22,7 +22,23 @@ import msgspec
 
 from assets.formats.decode import ShapeError, elements
 
-LANES = ("reportstream", "elation", "hcoint", "pridok", "openmrs")
+#: Each lane, and what goes in and comes out.
+LANES = {
+    "reportstream": "test events as CSV, FHIR bundles or an HL7 batch",
+    "elation": "chart events as Elation's patient and policies",
+    "hcoint": "an order and a note as Redox Results, ORU or MDM",
+    "pridok": "a referral as it is normalised and judged",
+    "openmrs": "a resource as the other side of a link gets it",
+}
+
+EXAMPLES = """\
+What would be sent goes to standard output, what is wrong, with its place in the sample, to standard error.
+
+examples:
+  handoff try reportstream tests/samples/reportstream/original.json
+  handoff try reportstream events.jsonl --as hl7 --check
+  handoff try elation --help
+"""
 
 T = TypeVar("T")
 
@@ -68,10 +84,18 @@ class Lane(Protocol):
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Mount ``try`` on a command line; its arguments carry ``run``, which takes them and returns an exit code."""
-    parser = subparsers.add_parser("try", help="show what a mapping makes of a sample; sends nothing")
+    parser = subparsers.add_parser(
+        "try",
+        help="show what a mapping makes of a sample; sends nothing",
+        description="Show what a mapping makes of a sample. Needs no database and sends nothing.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     lanes = parser.add_subparsers(metavar="LANE", required=True, parser_class=_LaneParser)
-    for lane in LANES:
-        lanes.add_parser(lane, description=f"Map a sample of {lane} and print what would be sent.")
+    for lane, text in LANES.items():
+        lanes.add_parser(
+            lane, help=text, description=f"Map a sample of {lane} and print what would be sent: {text}."
+        )
 
 
 class _LaneParser(argparse.ArgumentParser):

@@ -6,6 +6,7 @@ import os
 
 import msgspec
 
+from assets.elation.calls import queue_problems
 from assets.elation.events import decode
 from assets.elation.mapping import Practice, Snapshot, Unmappable, snapshot
 from handoff.tries import Document, Remark, Say, Tried, each
@@ -37,8 +38,13 @@ def run(documents: list[Document], arguments: argparse.Namespace) -> Tried:
     )
 
     def make(raw: bytes, say: Say) -> Snapshot | None:
+        event = decode(raw)
+        for problem in queue_problems(
+            event
+        ):  # the chart is mapped all the same: of its queue the lane judges
+            say(Remark(f"{problem.place}: warning: {problem.text}; the lane sets it aside", stops=False))
         try:
-            return snapshot(decode(raw), practice)
+            return snapshot(event, practice)
         except Unmappable as error:
             for problem in error.problems:
                 say(Remark(f"{problem.place}: {problem.text}"))

@@ -7,6 +7,7 @@ import time
 import psycopg
 import pytest
 
+from handoff.tries import LANES
 from tests.command.shell import environment as shell
 from tests.command.shell import handoff
 from tests.conftest import ROOT, Database
@@ -34,11 +35,16 @@ def test_help_names_every_command_with_an_example(database: Database) -> None:
         assert f"handoff {name}" in ran.out
 
 
-@pytest.mark.parametrize("name", ["migrate", "messages", "replay", "keys", "tables"])
+@pytest.mark.parametrize("name", ["migrate", "try", "messages", "replay", "keys", "tables"])
 def test_each_command_explains_itself_with_an_example(database: Database, name: str) -> None:
     ran = handoff(database, name, "--help")
     assert ran.code == 0
     assert f"  handoff {name}" in ran.out
+
+
+def test_the_help_of_try_names_every_lane(database: Database) -> None:
+    ran = handoff(database, "try", "--help")
+    assert all(f"\n    {lane}" in ran.out for lane in LANES)
 
 
 def test_help_answers_at_once_and_imports_no_dagster_and_no_pandas(database: Database) -> None:

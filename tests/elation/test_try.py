@@ -65,3 +65,13 @@ def test_an_event_over_several_lines_is_one_event(tmp_path: Path, capsys: pytest
     pretty = json.dumps(json.loads(event_bytes()), indent=1).encode()
     assert tried(tmp_path, pretty) == 0
     assert len(lines(capsys.readouterr().out)) == 1
+
+
+def test_a_chart_that_the_lane_would_set_aside_for_its_queue_is_mapped_with_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = json.loads(event_bytes()) | {"resource_id": "chart-2"}
+    assert tried(tmp_path, json.dumps(event).encode()) == 0
+    out, err = capsys.readouterr()
+    assert len(lines(out)) == 1
+    assert err.startswith("data.chart.id: warning: is not the resource_id")
