@@ -9,16 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import msgspec
-
 from assets.openmrs import hints, remembering
 from assets.openmrs.events import CARRIED, Key, Side, record_id
 from assets.openmrs.links import Link
-from assets.openmrs.merge import Choice, Clash, Said, changes
-from assets.openmrs.reconcile import Conflict, Decision
 from assets.openmrs.sending import lacking
-from assets.openmrs.states import Absence, Alive, Reading, RecordState
-from assets.openmrs.tree import Json, encode
 from resources.settings import Settings
 from resources.store import sync_feeds, sync_hints, sync_records
 from resources.store.connect import Connection, connect_async, process_number
@@ -44,6 +38,7 @@ from web.staff import (
     redirect,
     render,
 )
+from web.sync_conflict import decision_of, elements, others
 
 ROLES = {OPERATOR, ADMINISTRATOR}
 LANE = NUMBERS[hints.LANE]
@@ -125,18 +120,6 @@ class Work:
         return self.records / self.pace if self.pace else 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Element:
-    """One element both sides changed, as text; ``number`` names its fields in the form."""
-
-    number: int
-    name: str
-    rows: int
-    before: str
-    parent: str
-    child: str
-
-
 def pages(links: Sequence[Link], settings: Settings) -> list[Page]:
     """The pages of these links."""
     known = {link.name: link for link in links}
@@ -211,9 +194,9 @@ def pages(links: Sequence[Link], settings: Settings) -> list[Page]:
             link=found.kept.link,
             key=key,
             quarrel=conflict.quarrel.value,
-            elements=_elements(conflict),
-            parent=_side(state, conflict, Side.PARENT),
-            child=_side(state, conflict, Side.CHILD),
+            elements=elements(conflict),
+            parent=others(state, conflict, Side.PARENT),
+            child=others(state, conflict, Side.CHILD),
         )
 
     @page("/sync/{link}/records/{type}/{id}/resolve", roles={ADMINISTRATOR}, method="POST")
@@ -224,7 +207,7 @@ def pages(links: Sequence[Link], settings: Settings) -> list[Page]:
         _, conflict = remembering.unpacked(found.kept.body)
         if conflict is None:
             raise NotPossible("this record is in no conflict any more")
-        decision = remembering.decided(_decision(conflict, request.fields))
+        decision = remembering.decided(decision_of(conflict, request.fields))
         with request.house.store() as db, db.transaction():
             sync_records.decide(db, request.house.sealer, found.kept, decision, who)
         _hint(request, found)
@@ -306,68 +289,3 @@ async def _add(url: str, sealer: Sealer, hint: Hint) -> None:
             await sync_hints.add(db, sealer, ids, [hint])
     finally:
         await db.close()
-
-
-# -- a conflict in words -----------------------------------------------------------------------------------------
-
-
-def _elements(conflict: Conflict) -> list[Element]:
-    return [_element(number, clash) for number, clash in enumerate(conflict.clashes)]
-
-
-def _element(number: int, clash: Clash) -> Element:
-    return Element(
-        number=number,
-        name=_plain(clash.element),
-        rows=max(2, *(_text(side.after).count("\n") + 2 for side in (clash.parent, clash.child))),
-        before=_text(clash.parent.before),
-        parent=_text(clash.parent.after),
-        child=_text(clash.child.after),
-    )
-
-
-def _text(value: Json) -> str:
-    return "" if value is None else msgspec.json.format(encode(value), indent=2).decode()
-
-
-def _side(state: RecordState, conflict: Conflict, side: Side) -> list[tuple[str, str, str]]:
-    """What else changed on a side since both agreed: element, before, after. A record that is gone has one line."""
-    reading: Reading = conflict.parent if side is Side.PARENT else conflict.child
-    if not isinstance(reading, Alive):
-        return [("the record", "", "voided" if reading is Absence.VOIDED else "unknown here")]
-    changed = changes(state.on(side).base or {}, reading.record)
-    clashing = {clash.element for clash in conflict.clashes}
-    return [
-        (_plain(name), _text(each.before), _text(each.after))
-        for name, each in changed.items()
-        if name not in clashing
-    ]
-
-
-def _plain(element: str) -> str:
-    """An element's name without the uuid that tells it from others of its kind; it stands in the value."""
-    return element.partition("[")[0]
-
-
-def _decision(conflict: Conflict, fields: Mapping[str, str]) -> Decision:
-    if not conflict.clashes:
-        return Decision(survivor=_chosen_side(fields.get("survivor", "")))
-    chosen = {clash.element: _choice(number, clash, fields) for number, clash in enumerate(conflict.clashes)}
-    return Decision(elements=chosen)
-
-
-def _choice(number: int, clash: Clash, fields: Mapping[str, str]) -> Choice:
-    said = fields.get(f"choice-{number}", "")
-    if said != "said":
-        return _chosen_side(said)
-    try:
-        return Said(msgspec.json.decode(fields.get(f"said-{number}", "")))
-    except msgspec.DecodeError:
-        raise Problem(400, "What you wrote is not JSON.", "A text stands in double quotes.") from None
-
-
-def _chosen_side(said: str) -> Side:
-    try:
-        return Side(said)
-    except ValueError:
-        raise Problem(400, "Please choose a side for every element.", "Go back and choose.") from None

@@ -123,6 +123,9 @@ def test_two_sides_are_compared_and_decided_element_by_element(
     expect(page.locator(".steps li").last).to_contain_text("written at the child: created")
     page.get_by_label("Why you must see it").fill("both clinics asked")
     page.get_by_role("button", name="Show both sides").click()
+    expect(page.locator("fieldset mark")).to_have_text(
+        ["postalCode: 100", "postalCode: 200", "other", "unknown"]
+    )
     home, gender = (
         page.locator("fieldset").filter(has_text="address"),
         page.locator("fieldset").filter(has_text="gender"),
