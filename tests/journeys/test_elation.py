@@ -75,6 +75,7 @@ def test_two_runs_share_the_lane_and_keep_every_charts_order(house: tuple[Practi
     practice, ends = house
     sent = traffic.made("t", charts=60, events=240)
     with running(practice.settings.values, 2):
+        wait(lambda: practice.database.one("SELECT count(*) FROM drain") == 2, 60, "not both are at work")
         traffic.send(ends, sent, connections=4)
         wait(lambda: settled(practice, 2 * sent.events), 60, "not everything has come to its end")
     traffic.judge(ends, sent, [])
