@@ -78,18 +78,19 @@ def store() -> Iterator[tuple["Settings", "Connection"]]:
 _SPAN = re.compile(r"([0-9]{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_A_MOMENT = "write 2026-03-01, 2026-03-01T15:04, or how long ago: 90s, 30m, 2h, 3d, 1w"
+_LARGEST_ID = 2**63 - 1
 
 
 def start(text: str) -> datetime:
     """A moment: ISO 8601 (UTC unless it says otherwise), a day (its beginning), or a span ago (``2h``)."""
-    if span := _SPAN.fullmatch(text):
-        return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
     try:
+        if span := _SPAN.fullmatch(text):
+            return datetime.now(UTC) - timedelta(**{_UNITS[span[2]]: int(span[1])})
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        wanted = "write 2026-03-01, 2026-03-01T15:04, or how long ago: 90s, 30m, 2h, 3d, 1w"
-        raise argparse.ArgumentTypeError(wanted) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(_A_MOMENT) from None
 
 
 def end(text: str) -> datetime:
@@ -98,7 +99,17 @@ def end(text: str) -> datetime:
     >>> end("2026-03-01").isoformat()
     '2026-03-02T00:00:00+00:00'
     """
-    return start(text) + timedelta(days=1) if _DAY.fullmatch(text) else start(text)
+    try:
+        return start(text) + timedelta(days=1) if _DAY.fullmatch(text) else start(text)
+    except OverflowError:
+        raise argparse.ArgumentTypeError(_A_MOMENT) from None
+
+
+def message(text: str) -> int:
+    """A message's id: what fits the store's column, so that a slip of the hand is not a fault of ours."""
+    if not re.fullmatch(r"[0-9]{1,19}", text) or int(text) > _LARGEST_ID:
+        raise argparse.ArgumentTypeError("write the id that `handoff messages list` shows")
+    return int(text)
 
 
 def digits(text: str) -> str:

@@ -32,6 +32,7 @@ def show(arguments: argparse.Namespace) -> int:
         if life is None:
             raise command.Fault("no such message: `handoff messages list` shows what there is")
         shown = as_json(life.found) | {
+            "carried_by": str(life.carried_by) if life.carried_by else None,
             "conflicts": life.conflicts,
             "attempts": [_attempt(one) for one in life.tries],
         }

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for verb, text in ACTS.items():
         act = verbs.add_parser(verb, help=text, description=text[0].upper() + text[1:] + ".")
         target = act.add_mutually_exclusive_group(required=True)
-        target.add_argument("message", metavar="ID", nargs="?", type=int, help="one message")
+        target.add_argument("message", metavar="ID", nargs="?", type=command.message, help="one message")
         target.add_argument("--queue", type=command.digits, help="all of a queue: its hex digits, as shown")
         target.add_argument("--lane", choices=command.LANES, help="all of a lane")
         command.add_who(act)
@@ -90,7 +90,7 @@ def _add_list(verbs: Any) -> None:
 
 def _add_show(verbs: Any) -> None:
     parser = verbs.add_parser("show", help="the life of one message: where it stands, every attempt")
-    parser.add_argument("message", metavar="ID", type=int)
+    parser.add_argument("message", metavar="ID", type=command.message)
     parser.add_argument("--json", action="store_true", help="as one JSON object")
     parser.add_argument(
         "--content",

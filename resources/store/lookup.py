@@ -31,6 +31,8 @@ class Found:
     external_id: str | None
     received_at: datetime
     delivered_at: datetime | None
+    #: The batch it travelled in, or the message that went instead or had said the same before.
+    by: int | None = None
 
 
 _OPEN = """
@@ -119,7 +121,7 @@ def find(db: Connection, wanted: Filter) -> list[Found]:
 
 
 def _found(row: Any) -> Found:
-    arrival, part, lane, queue, seq, state, attempts, reason, _by, at, kind, external, *standing = row
+    arrival, part, lane, queue, seq, state, attempts, reason, by, at, kind, external, *standing = row
     due_at = None
     if state == State.WAITING:
         reason, due_at = _why(reason, attempts, arrival + part, *standing)
@@ -137,6 +139,7 @@ def _found(row: Any) -> Found:
         external_id=external,
         received_at=moment(arrival),
         delivered_at=at if good else None,
+        by=by,
     )
 
 
@@ -211,6 +214,11 @@ class Life:
     batches: Sequence[int]
     conflicts: int
     remarks: Sequence[tuple[datetime, str, bytes]]
+
+    @property
+    def carried_by(self) -> int | None:
+        """The message whose call stands for this one, which needed none of its own."""
+        return None if self.found.by in self.batches else self.found.by
 
 
 def life(db: Connection, message: int) -> Life | None:

@@ -107,6 +107,8 @@ def test_try_goes_through_the_same_command_and_needs_no_database(database: Datab
 def test_wrong_words_are_told_apart_from_what_is_not_possible(database: Database) -> None:
     assert handoff(database, "messages", "list", "--state", "lost").code == 2
     assert handoff(database, "messages", "list", "--since", "yesterday").code == 2
+    assert handoff(database, "messages", "list", "--since", "999999w").code == 2
+    assert handoff(database, "messages", "list", "--until", "9999-12-31").code == 2
     assert handoff(database, "messages", "list", "--queue", "xyz").code == 2
     assert handoff(database, "messages", "show", "4711").code == 1
     assert handoff(database).code == 2

@@ -199,6 +199,16 @@ def test_show_adds_every_attempt(database: Database) -> None:
     assert one["reason"] == "PUT /patients: 422"
 
 
+def test_show_of_a_message_that_needed_no_call_names_the_one_that_went_instead(database: Database) -> None:
+    database.receive([arrival(database.sealer, name, queue="q") for name in ("a", "b")])
+    drain(database, lane(FarEnd(), full_state=("changed",)))
+    newest, older = listed(database)
+    assert (newest["state"], older["state"]) == ("delivered", "superseded")
+    assert handoff(database, "messages", "show", older["id"], "--json").line["carried_by"] == newest["id"]
+    assert newest["id"] in handoff(database, "messages", "show", older["id"]).out
+    assert handoff(database, "messages", "show", newest["id"], "--json").line["carried_by"] is None
+
+
 def test_without_content_nothing_the_message_holds_is_shown(database: Database) -> None:
     database.receive([arrival(database.sealer, "a", body=b'{"name": "Quetzalcoatl"}')])
     drain(database, lane(FarEnd(send_=refuse)))
@@ -388,6 +398,12 @@ def test_no_act_without_a_name_and_a_reason(database: Database, verb: str) -> No
     assert ran.code == 1
     assert "a name and a reason" in ran.err
     assert audit(database) == []
+
+
+@pytest.mark.parametrize("text", ["9" * 23, "9223372036854775808", "-5", "1e5", "٣"])
+def test_what_cannot_be_an_id_is_a_wrong_word_and_no_fault_of_ours(database: Database, text: str) -> None:
+    for words in (("show", text), ("retry", text, *WHO), ("skip", text, *WHO)):
+        assert handoff(database, "messages", *words).code == 2
 
 
 def test_an_act_on_nothing_says_so(database: Database) -> None:
