@@ -5,6 +5,7 @@ sending alternate inside one loop), ``<lane>/ledger`` says day by day whether ev
 end. Lanes call these functions; nothing here knows a partner.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -29,6 +30,9 @@ DAYS = dg.DailyPartitionsDefinition(start_date="2026-01-01", timezone="UTC", end
 
 #: The database or the sign-in service away at the start of a run: seconds, and the drain goes on where it was.
 RETRY = dg.RetryPolicy(max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL)
+
+#: How a queue is shown, or its beginning.
+_QUEUE = re.compile(r"[0-9a-f]{1,16}")
 
 #: Ledger runs at a time: a backfill must never starve a lane.
 LEDGERS_AT_ONCE = 2
@@ -111,10 +115,16 @@ def drain(
 
 
 def queue_of(db: Connection, digits: str) -> int:
-    """The queue shown with these hex digits; a clear failure when there is none or more than one."""
-    found = operators.queues_shown(db, digits)
+    """The queue shown with these hex digits; a clear failure when there is none or more than one.
+
+    What was written is not repeated: it may be a chart's id.
+    """
+    shown = digits.strip().lower()
+    found = operators.queues_shown(db, shown) if _QUEUE.fullmatch(shown) else []
     if len(found) != 1:
-        raise dg.Failure(f"{len(found)} queues are shown as {digits!r}", allow_retries=False)
+        how_many = "several queues are" if found else "no queue is"
+        text = f"{how_many} shown so: `queue` takes the 12 hex digits of `handoff messages list`"
+        raise dg.Failure(text, allow_retries=False)
     return found[0]
 
 

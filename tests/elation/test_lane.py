@@ -3,8 +3,13 @@
 import json
 from collections.abc import Sequence
 
+import dagster as dg
+import pytest
+
 from assets.drain.settings import SetAside
+from assets.lane_assets import queue_of
 from resources.store import operators
+from resources.store.seal import shown
 from resources.store.values import Arrival, Owed
 from tests.elation.charts import ANA
 from tests.elation.practice import Practice, chart, event
@@ -225,3 +230,17 @@ def test_one_chart_can_be_worked_by_itself(practice: Practice) -> None:
     practice.receive(event("1", "chart_created"), event("2", "chart_created", chart(2)))
     practice.drain(only=practice.database.sealer.blind("queue", "elation", "chart-2"))
     assert [row["metadata"]["object_id"] for row in practice.patients()] == ["chart-2"]
+
+
+@pytest.mark.parametrize("written", ["chart-1", "zz", "%", "0" * 40, "ffffffffffff", " "])
+def test_a_queue_is_named_as_lists_show_it_and_a_slip_is_said_without_repeating_it(
+    practice: Practice, written: str
+) -> None:
+    practice.receive(event("1"))
+    key = int(str(practice.database.one("SELECT key FROM queue")))
+    with practice.database.connect() as db:
+        assert queue_of(db, f" {shown(key).upper()} ") == key
+        with pytest.raises(dg.Failure, match="no queue is shown so") as failure:
+            queue_of(db, written)
+    assert written == " " or written not in (failure.value.description or "")
+    assert failure.value.allow_retries is False

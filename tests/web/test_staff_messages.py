@@ -335,3 +335,13 @@ def test_parts_of_one_arrival_are_found_together(database: Database, operator: B
     found = listed(operator.post("/messages", page="/messages", key="three"))
     assert len(found) == 3
     assert len({arrival_and_part(one)[0] for one in found}) == 1
+
+
+def test_a_message_that_needed_no_call_leads_to_the_one_that_went_instead(
+    database: Database, operator: Browser
+) -> None:
+    database.receive([chart(database, name, queue="q-instead") for name in ("older", "newer")])
+    drain(database, lane(FarEnd(), full_state=("changed",)))
+    newer, older = listed(operator.get("/messages?lane=elation"))[:2]
+    assert f'href="/messages/{newer}"' in operator.get(f"/messages/{older}").text
+    assert "Carried by" not in operator.get(f"/messages/{newer}").text
