@@ -5,7 +5,7 @@ Each row is another patient's; 625 bytes a row, 60 columns.
 
 import io
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, datetime
 
 from assets.reportstream import bulk
 from assets.reportstream.devices import known_devices
@@ -14,7 +14,7 @@ from benchmarks.hl7_messages import rate
 from benchmarks.lines import Line
 from benchmarks.place import Place
 
-TODAY = date(2026, 3, 1)
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def measure(place: Place) -> Iterator[Line]:
@@ -24,8 +24,8 @@ def measure(place: Place) -> Iterator[Line]:
 
 def judged(file: bytes) -> Iterator[Line]:
     """Raises when anything is wrong with the file."""
-    rows = bulk.check(io.BytesIO(file), devices=known_devices(), today=TODAY)
+    rows = bulk.check(io.BytesIO(file), devices=known_devices(), now=NOW)
     if rows.problems:
         raise AssertionError("the file to measure with has mistakes")
-    files = rate(lambda data: bulk.check(io.BytesIO(data), devices=known_devices(), today=TODAY), [file])
+    files = rate(lambda data: bulk.check(io.BytesIO(data), devices=known_devices(), now=NOW), [file])
     yield Line(bench="bulk_validate", value=files * rows.rows, unit="rows/s", also={"rows": rows.rows})

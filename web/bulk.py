@@ -13,7 +13,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 from starlette.concurrency import run_in_threadpool
 
@@ -22,7 +22,7 @@ from assets.reportstream import bulk, bulk_row
 from assets.reportstream.bulk_advice import advice
 from assets.reportstream.bulk_findings import Checked, Problem, ranges
 from assets.reportstream.bulk_row import BulkRow
-from assets.reportstream.destinations import destinations, queues
+from assets.reportstream.destinations import CARRIES_ALL, destinations, queues
 from assets.reportstream.devices import known_devices
 from assets.reportstream.encoding import BULK_ROW
 from assets.reportstream.identity import derived_id
@@ -61,7 +61,9 @@ class Uploading:
 
     def __init__(self, settings: Settings, store: Borrowed, around: Surroundings) -> None:
         self._settings, self._store, self._around = settings, store, around
-        self._added = queues(len(destinations(settings)))
+        places = destinations(settings)
+        self._added = queues(len(places))
+        self._covid_only = not any(one.format in CARRIES_ALL for one in places)
         self._meter = around.figures.meter(LANE)
 
     async def take(self, file: Spool, who: str) -> Checked | Taken:
@@ -70,7 +72,7 @@ class Uploading:
         Raises ``Busy`` and ``StoreAway``: the same file may then come again, and what is stored is passed over.
         """
         sealer = Sealer(self._settings.keys)
-        checked = await run_in_threadpool(self._checked, file, datetime.now(UTC).date())
+        checked = await run_in_threadpool(self._checked, file, datetime.now(UTC))
         if checked.problems:
             return checked
         report_id = derived_id("upload", file.sha256)
@@ -83,10 +85,10 @@ class Uploading:
         verdicts = await self._store_rows(file, report_id, reference, sealer)
         return Taken(checked, await run_in_threadpool(self._end, report_id, verdicts), again=False)
 
-    def _checked(self, file: Spool, today: date) -> Checked:
+    def _checked(self, file: Spool, now: datetime) -> Checked:
         with self._store() as db:  # what an installation has loaded judges here as it maps in a run
             code_tables.use(TABLES, in_force(db, LANE))
-        return _checked(file, today)
+        return _checked(file, now, covid_only=self._covid_only)
 
     def _known(self, report_id: str) -> Uploaded | None:
         with self._store() as db:
@@ -152,9 +154,9 @@ def arrival(row: BulkRow, reference: int, sealer: Sealer, added: tuple[int, ...]
     )
 
 
-def _checked(file: Spool, today: date) -> Checked:
+def _checked(file: Spool, now: datetime, *, covid_only: bool) -> Checked:
     with file.open() as opened:
-        return bulk.check(opened, devices=known_devices(), today=today)
+        return bulk.check(opened, devices=known_devices(), now=now, covid_only=covid_only)
 
 
 # -- how problems are shown ----------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from starlette.concurrency import run_in_threadpool
 from assets.reportstream import bulk_template
 from assets.reportstream.bulk import MOST_BYTES
 from assets.reportstream.bulk_findings import Checked
+from assets.reportstream.destinations import destinations, queues
 from assets.reportstream.devices import known_devices
 from resources.store import uploads
 from resources.store.intake import Busy, StoreAway
@@ -18,6 +19,7 @@ from web.staff import (
     Problem,
     Response,
     download,
+    flash,
     page,
     redirect,
     render,
@@ -76,6 +78,8 @@ def upload(uploading: Uploading) -> Page:
             raise _BUSY from None
         if isinstance(taken, Checked):
             return await run_in_threadpool(_form, request, taken, 422)
+        for sentence in taken.checked.warnings:
+            await run_in_threadpool(flash, request, f"Please note: {sentence}")
         again = "?again=1" if taken.again else ""
         return redirect(request, f"/results/{taken.upload.report_id}{again}")
 
@@ -88,7 +92,7 @@ def done(request: PageRequest) -> Response:
     report_id = request.path_params["report_id"]
     with request.house.store() as db:
         found = uploads.one(db, report_id)
-        travelled = uploads.travelled(db, report_id)
+        travelled = uploads.travelled(db, report_id, queues(len(destinations(request.house.settings))))
     if found is None:
         raise Problem(404, "There is no such upload.", "Look whether the whole code is there.")
     return render(

@@ -6,29 +6,31 @@ the file; what is found is told by ``bulk_findings``.
 Beside the rules of ``bulk_rules``, the default profile differs from SimpleReport's published behaviour so:
 
 * header names are compared without case and blanks; a column that stands twice is a problem;
-* lines at the end of the file in which nothing stands are passed over; a row of blank cells is told as an
-  empty row, not as thirty-two missing values;
-* dates must make sense together: nothing in the future, no birth after the result, no specimen taken after
-  its result;
+* lines before the header and at the end of the file in which nothing stands are passed over; a row of blank cells
+  is told as an empty row, not as thirty-two missing values;
+* a header with semicolons or tabs between its columns is told as that, not as thirty-two missing ones;
+* dates must make sense together (``bulk_order``): nothing in the future, no birth after the result, no specimen
+  taken after its result, no result released before it was known;
 * columns we do not know, and rows that repeat an earlier one, are said as warnings; the file is taken;
 * a file that is not UTF-8 is refused in words; after ``MOST_PROBLEMS`` cells the rest is not read.
 """
 
 import csv
 import io
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import date, timedelta
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime
 from typing import BinaryIO, Final
 
-from assets.reportstream import bulk_dates, bulk_row, bulk_rules
+from assets.reportstream import bulk_row, bulk_rules
 from assets.reportstream.bulk_findings import (
     ALL_DISEASES,
+    COVID,
     EMPTY_FILE,
     MOST_COLUMNS,
     MOST_PROBLEMS,
     NOT_CSV,
     NOT_UTF8,
+    OTHER_SEPARATOR,
     STOPPED,
     TOO_MANY_COLUMNS,
     WRONG_COLUMNS,
@@ -37,32 +39,18 @@ from assets.reportstream.bulk_findings import (
     Checked,
     Findings,
 )
+from assets.reportstream.bulk_header import Header
+from assets.reportstream.bulk_order import Order
 from assets.reportstream.bulk_row import BulkRow
 from assets.reportstream.devices import Devices
 from assets.reportstream.profile import Profile
+from assets.reportstream.report import plain
 
 #: The page, the guide and the door agree on this.
 MOST_BYTES: Final = 50_000_000
 
-
 #: Values already found right are remembered, a column at a time: most columns hold few different ones.
 _REMEMBERED: Final = 5_000
-
-
-class _Header:
-    """Where each column of the template stands in this file."""
-
-    def __init__(self, names: Sequence[str], profile: Profile) -> None:
-        exact = profile is Profile.AS_PUBLISHED
-        self.names = [name if exact else name.strip().lower() for name in names]
-        self.width = len(names)
-        self.places = {name: place for place, name in enumerate(self.names) if name in bulk_rules.BY_NAME}
-        self.unknown = [name for name in self.names if name and name not in bulk_rules.BY_NAME]
-        self.repeated = [name for name, times in Counter(self.names).items() if times > 1 and name]
-
-    def cell(self, cells: Sequence[str], column: str) -> str:
-        place = self.places.get(column)
-        return cells[place].strip() if place is not None else ""
 
 
 def lines_and_cells(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
@@ -82,15 +70,22 @@ def check(
     file: BinaryIO,
     *,
     devices: Devices,
-    today: date,
+    now: datetime,
     profile: Profile = Profile.DEFAULT,
     diseases: Collection[str] = ALL_DISEASES,
+    covid_only: bool = False,
 ) -> Checked:
-    """Judge a whole file; ``diseases`` are those behind a switch that are switched on here."""
-    judge = _Judge(profile, devices, diseases, today)
+    """Judge a whole file; ``diseases`` are those behind a switch that are switched on here.
+
+    ``covid_only``: rows of other diseases are taken and then set aside, so a warning says how many they are.
+    """
+    judge = _Judge(profile, devices, diseases, now)
+    judge.covid_only = covid_only
     try:
         for line, cells in lines_and_cells(file):
             judge.take(line, cells)
+            if judge.unreadable:
+                break
             if judge.findings.cells >= MOST_PROBLEMS:
                 judge.findings.add(STOPPED, line, "", False, "INVALID_DATA")
                 break
@@ -103,23 +98,30 @@ def check(
 
 def rows(file: BinaryIO) -> Iterator[tuple[int, BulkRow]]:
     """The rows of a file that was found right, with the line each begins on."""
-    header: _Header | None = None
+    header: Header | None = None
     for line, cells in lines_and_cells(file):
+        if not any(cells):
+            continue
         if header is None:
-            header = _Header(cells, Profile.DEFAULT)
-        elif any(cells):
+            header = Header(cells, Profile.DEFAULT)
+        else:
             yield line, bulk_row.row(dict(zip(header.names, cells, strict=False)))
 
 
 class _Judge:
     """The state of one check: the header, and per column what was already found right."""
 
-    def __init__(self, profile: Profile, devices: Devices, diseases: Collection[str], today: date) -> None:
-        self.profile, self.devices, self.diseases, self.today = profile, devices, diseases, today
+    def __init__(self, profile: Profile, devices: Devices, diseases: Collection[str], now: datetime) -> None:
+        self.profile, self.devices, self.diseases = profile, devices, diseases
+        self.order = Order(now)
         self.findings = Findings()
-        self.header: _Header | None = None
+        self.header: Header | None = None
         self.rows = 0
         self.line = 0
+        #: Reading on would tell nothing: the columns cannot be told apart.
+        self.unreadable = False
+        self.covid_only = False
+        self._others = 0
         self._columns: list[tuple[int, str, bool, Callable[[str], bool], set[str]]] = []
         self._pairs: dict[tuple[str, str], str | None] = {}
         self._seen: set[int] = set()
@@ -131,7 +133,8 @@ class _Judge:
         """One row of the file, the header first."""
         self.line = line
         if self.header is None:
-            self._take_header(cells)
+            if self.profile is Profile.AS_PUBLISHED or any(map(str.strip, cells)):
+                self._take_header(cells)
         elif not cells:
             self._empty_lines.append(line)
         else:
@@ -143,7 +146,7 @@ class _Judge:
             else:
                 self._refuse_row(line)
 
-    def _has_its_columns(self, header: _Header, cells: list[str]) -> bool:
+    def _has_its_columns(self, header: Header, cells: list[str]) -> bool:
         """Whether a row has the header's columns and something in them; a last comma makes no column."""
         beyond = cells[header.width :]
         if len(cells) < header.width or len(beyond) > 1 or any(beyond):
@@ -156,7 +159,11 @@ class _Judge:
         self.findings.add(WRONG_COLUMNS, line, "", False, "INVALID_DATA")
 
     def _take_header(self, cells: list[str]) -> None:
-        self.header = header = _Header(cells, self.profile)
+        self.header = header = Header(cells, self.profile)
+        if self.profile is Profile.DEFAULT and header.separated_otherwise():
+            self.unreadable = True
+            self.findings.add(OTHER_SEPARATOR, 0, "", False, "INVALID_DATA")
+            return
         if header.width > MOST_COLUMNS:
             self.findings.add(TOO_MANY_COLUMNS, 0, "", False, "INVALID_DATA")
         for name in bulk_rules.REQUIRED:
@@ -170,11 +177,10 @@ class _Judge:
                 self.findings.add(text, 0, name, name in bulk_rules.REQUIRED, "MISSING_HEADER")
         for name, place in header.places.items():
             column = bulk_rules.BY_NAME[name]
-            if column.required or column.rule != "text":
-                accepts = bulk_rules.RULES[column.rule].accepts(self.profile)
-                self._columns.append((place, name, column.required, accepts, set()))
+            accepts = bulk_rules.RULES[column.rule].accepts(self.profile)
+            self._columns.append((place, name, column.required, accepts, set()))
 
-    def _take_row(self, header: _Header, line: int, cells: list[str]) -> None:
+    def _take_row(self, header: Header, line: int, cells: list[str]) -> None:
         self.rows += 1
         for name in self._absent:
             self.findings.missing(line, name)
@@ -184,7 +190,7 @@ class _Judge:
                 self._judge_cell(line, name, required, accepts, right, value)
         self._judge_pair(header, line, cells)
         if self.profile is Profile.DEFAULT:
-            self._judge_days(header, line, cells)
+            self._judge_dates(header, line, cells)
             self._note_repeat(cells)
 
     def _judge_cell(
@@ -196,21 +202,22 @@ class _Judge:
         right: set[str],
         value: str,
     ) -> None:
-        text = value.strip()
-        if required and not text:
+        text = plain(value)
+        if required and not _visible(text):
             self.findings.missing(line, name)
         elif text and not accepts(text):
             self.findings.wrong(value, line, name)
         elif len(right) < _REMEMBERED:
             right.add(value)
 
-    def _judge_pair(self, header: _Header, line: int, cells: list[str]) -> None:
+    def _judge_pair(self, header: Header, line: int, cells: list[str]) -> None:
         """The device and its test together, and what a positive result of the disease asks for."""
         pair = (header.cell(cells, "equipment_model_name"), header.cell(cells, "test_performed_code"))
         if pair not in self._pairs:
             known = self.devices.pairs(*pair)
             self._pairs[pair] = self.devices.disease(pair[1]) if known else None
         disease = self._pairs[pair]
+        self._others += disease != COVID
         if disease is None:
             self.findings.add(WRONG_PAIR, line, "equipment_model_name", True, "INVALID_DATA")
         elif disease in ALL_DISEASES and disease not in self.diseases:
@@ -218,7 +225,7 @@ class _Judge:
         elif disease in bulk_rules.ASKED_OF_POSITIVES:
             self._judge_answers(header, line, cells, disease)
 
-    def _judge_answers(self, header: _Header, line: int, cells: list[str], disease: str) -> None:
+    def _judge_answers(self, header: Header, line: int, cells: list[str], disease: str) -> None:
         if not bulk_rules.is_positive(header.cell(cells, "test_result")):
             return
         for name in bulk_rules.ASKED_OF_POSITIVES[disease]:
@@ -229,20 +236,11 @@ class _Judge:
                 )
                 self.findings.add(text, line, name, True, "MISSING_DATA")
 
-    def _judge_days(self, header: _Header, line: int, cells: list[str]) -> None:
-        """Days only: hours may be written in other zones. A day of grace covers zones ahead of ours."""
-        resulted = bulk_dates.day(header.cell(cells, "test_result_date"))
-        latest = self.today + timedelta(days=1)
-        for name in _DATED:
-            value = header.cell(cells, name)
-            on = bulk_dates.day(value) if value else None
-            if on is None:
-                continue
-            if on > latest:
-                self.findings.add(_later(value, name, "today"), line, name, _required(name), "INVALID_DATA")
-            elif resulted is not None and name in _BEFORE_RESULT and on > resulted:
-                text = _later(value, name, "test_result_date")
-                self.findings.add(text, line, name, _required(name), "INVALID_DATA")
+    def _judge_dates(self, header: Header, line: int, cells: list[str]) -> None:
+        for name, than in self.order.late(lambda column: header.cell(cells, column)):
+            text = f"{header.cell(cells, name)} in the {name} column is later than {than}."
+            required = bulk_rules.BY_NAME[name].required
+            self.findings.add(text, line, name, required, "INVALID_DATA")
 
     def _note_repeat(self, cells: list[str]) -> None:
         mark = hash(tuple(cells))
@@ -266,21 +264,20 @@ class _Judge:
 
     def _warnings(self) -> list[str]:
         warnings = []
-        if self.header is not None and self.header.unknown and self.profile is Profile.DEFAULT:
-            names = ", ".join(name[:60] for name in self.header.unknown[:20])
-            warnings.append(f"These columns are not part of the template and are not sent: {names}.")
+        if self.header and self.header.unknown and self.profile is Profile.DEFAULT and not self.unreadable:
+            warnings.append(self.header.not_sent())
         if self._repeats:
-            warnings.append(f"{self._repeats} rows repeat an earlier row; a result is sent once.")
+            rows = "1 row repeats" if self._repeats == 1 else f"{self._repeats} rows repeat"
+            warnings.append(f"{rows} an earlier row; a result is sent once.")
+        if self.covid_only and self._others:
+            rows = "1 row is" if self._others == 1 else f"{self._others} rows are"
+            warnings.append(
+                f"{rows} not about COVID-19. Only results for COVID-19 are sent from here; the others are kept and "
+                "set aside."
+            )
         return warnings
 
 
-_DATED = tuple(column.name for column in bulk_rules.COLUMNS if column.rule in ("date", "moment"))
-_BEFORE_RESULT = ("patient_dob", "illness_onset_date", "specimen_collection_date")
-
-
-def _required(name: str) -> bool:
-    return bulk_rules.BY_NAME[name].required
-
-
-def _later(value: str, name: str, than: str) -> str:
-    return f"{value} in the {name} column is later than {than}."
+def _visible(text: str) -> bool:
+    """Whether a person sees anything of it: a character without width fills no cell."""
+    return bool(text) and (text.isprintable() or any(one.isprintable() and one != " " for one in text))

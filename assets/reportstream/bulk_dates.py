@@ -14,6 +14,12 @@ from assets.reportstream.tables.zones import ABBREVIATED_ZONES, zone_of
 
 NOON: Final = time(12)
 
+#: No patient and no result is older; who writes 12/20/0021 has left out a part of the year.
+FIRST_YEAR: Final = 1900
+
+#: Names the zone database has beside those of places: the clock of this machine, and clocks that are none.
+_NO_PLACES: Final = frozenset(("localtime", "posixrules", "Factory"))
+
 _DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})", re.ASCII)
 _MOMENT = re.compile(
     r"(\d{1,2}/\d{1,2}/\d{4})(?: ([01]?\d|2[0-3]):([0-5]\d)(?: ([A-Za-z][A-Za-z0-9_+/-]{0,40}))?)?", re.ASCII
@@ -36,18 +42,19 @@ def is_moment(text: str) -> bool:
     return found is not None and is_date(found[1]) and (found[4] is None or _zone(found[4]) is not None)
 
 
+@lru_cache(maxsize=8192)
 def day(text: str) -> date | None:
-    """The date of a text that begins with one; none if there is no such day.
+    """The date of a text that begins with one; none if there is no such day, or none of ``FIRST_YEAR`` or later.
 
-    >>> day("7/10/2023 8:51"), day("2/31/2023")
-    (datetime.date(2023, 7, 10), None)
+    >>> day("7/10/2023 8:51"), day("2/31/2023"), day("7/10/0023")
+    (datetime.date(2023, 7, 10), None, None)
     """
     found = _DATE.match(text)
     if not found:
         return None
     month, day_of_month, year = (int(part) for part in found.groups())
     try:
-        return date(year, month, day_of_month)
+        return date(year, month, day_of_month) if year >= FIRST_YEAR else None
     except ValueError:
         return None
 
@@ -71,6 +78,8 @@ def address_zone(state: str, postal_code: str) -> tzinfo:
 @lru_cache(maxsize=1024)
 def _zone(name: str) -> tzinfo | None:
     """The zone of an abbreviation or of an IANA name; none if there is no such zone."""
+    if name in _NO_PLACES:
+        return None
     try:
         return ZoneInfo(ABBREVIATED_ZONES.get(name.upper(), name))
     except (ZoneInfoNotFoundError, ValueError, OSError):

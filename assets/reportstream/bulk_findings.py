@@ -34,9 +34,13 @@ WRONG_DISEASE: Final = (
 )
 NOT_UTF8: Final = "File is not in UTF-8. Save it as CSV UTF-8 and upload it again."
 NOT_CSV: Final = "File cannot be read as CSV from this row on. Look for a quotation mark that is not closed."
+OTHER_SEPARATOR: Final = (
+    "File has another character than a comma between its columns. Save it with commas and upload it again."
+)
 TOO_MANY_COLUMNS: Final = f"File has too many columns. The maximum number of columns is {MOST_COLUMNS}."
 STOPPED: Final = f"File has more than {MOST_PROBLEMS} problems. The rows after this one have not been read."
 
+COVID: Final = "COVID-19"
 ALL_DISEASES: Final = frozenset(("HIV", "Chlamydia", "Gonorrhea", "Hepatitis C", "Syphilis"))
 
 

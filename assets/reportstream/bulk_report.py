@@ -92,10 +92,12 @@ def report_of_row(
     lab = _lab(row)
     entry = devices.entry(row.equipment_model_name, row.test_performed_code)
     result = _result(row, entry, devices, profile)
+    corrected = row.test_result_status.lower() == "c"
     return Report(
         message_id=row.accession_number if published else row_id(row),
         order_id=row.accession_number,
-        status="corrected" if row.test_result_status.lower() == "c" else "final",
+        status="corrected" if corrected else "final",
+        corrects=result_id(row) if corrected else "",
         patient=_patient(row, profile),
         lab=lab,
         ordering_facility=_ordering_facility(row, lab, profile),

@@ -6,7 +6,8 @@ cells say together is judged in ``bulk``. The published rules are SimpleReport's
 ========================  ============================================  =====================================
 column                    as published                                  default
 ========================  ============================================  =====================================
-dates                     2/31 passes                                   the day must exist
+dates                     2/31 passes                                   the day must exist, in 1900 or later
+text                      any                                           of a length that HL7 v2 has room for
 specimen_type             names without digits or hyphens, or a code    also names with a hyphen, names of the
                           of 9 or 15 digits                             table in force, and any SNOMED CT code
                                                                         whose check digit is right
@@ -50,6 +51,12 @@ def _matches(pattern: str) -> Accepts:
     return lambda value: full(value) is not None
 
 
+def _at_most(characters: int) -> Rule:
+    """Text as long as its place in an HL7 v2.5.1 message; published uploads know no limit."""
+    says = f"text of at most {characters:,} characters"
+    return Rule(says, lambda value: len(value) <= characters, lambda _: True)
+
+
 def _within(values: frozenset[str]) -> Accepts:
     return lambda value: value.lower() in values
 
@@ -83,7 +90,9 @@ def _real_day(shape: Accepts) -> Accepts:
 
 
 RULES: Final[dict[str, Rule]] = {
-    "text": _same("text", lambda _: True),
+    "text": _at_most(199),
+    "city": _at_most(50),
+    "note": _at_most(65_536),
     "state": _same(
         "two letters of a US state or territory, or of a Canadian province",
         _within(frozenset(code.lower() for code in STATES)),
@@ -165,7 +174,7 @@ patient_first_name | text | * | Jane | First name
 patient_middle_name | text | | Anne | Middle name
 patient_street | text | * | 123 Main St | Street; ** Unknown / Not Given ** if there is none
 patient_street2 | text | | Apt 4 | Apartment, suite
-patient_city | text | * | Birmingham | City
+patient_city | city | * | Birmingham | City
 patient_state | state | * | AL | State
 patient_zip_code | zip | * | 35226 | Postal code
 patient_county | text | * | Jefferson | County
@@ -196,7 +205,7 @@ ordering_provider_first_name | text | * | John | First name
 ordering_provider_middle_name | text | | | Middle name
 ordering_provider_street | text | * | 400 Main Street | Street
 ordering_provider_street2 | text | | Suite 100 | Suite
-ordering_provider_city | text | * | Birmingham | City
+ordering_provider_city | city | * | Birmingham | City
 ordering_provider_state | state | * | AL | State
 ordering_provider_zip_code | zip | * | 35228 | Postal code
 ordering_provider_phone_number | phone | * | 205-888-2000 | Phone
@@ -204,14 +213,14 @@ testing_lab_clia | clia | * | 01D1058442 | CLIA number of the testing lab
 testing_lab_name | text | * | My Urgent Care | Name of the testing lab
 testing_lab_street | text | * | 400 Main Street | Street
 testing_lab_street2 | text | | Suite 100 | Suite
-testing_lab_city | text | * | Birmingham | City
+testing_lab_city | city | * | Birmingham | City
 testing_lab_state | state | * | AL | State
 testing_lab_zip_code | zip | * | 35228 | Postal code
 testing_lab_phone_number | phone | | 205-888-2000 | Phone
 ordering_facility_name | text | | My Urgent Care | Facility that ordered, if not the testing lab
 ordering_facility_street | text | | 400 Main Street | Street
 ordering_facility_street2 | text | | Suite 100 | Suite
-ordering_facility_city | text | | Birmingham | City
+ordering_facility_city | city | | Birmingham | City
 ordering_facility_state | state | | AL | State
 ordering_facility_zip_code | zip | | 35228 | Postal code
 ordering_facility_phone_number | phone | | 205-888-2000 | Phone
@@ -225,7 +234,7 @@ hospitalized | yes_no | | N | Is the patient in hospital for this?
 icu | yes_no | | N | Is the patient in intensive care for this?
 genders_of_sexual_partners | genders | | M, F | Genders of sexual partners
 syphilis_history | yes_no | | N | Has the patient had syphilis before?
-comment | text | | | Note for the health department
+comment | note | | | Note for the health department
 test_kit_name_id | text | | 10811877011269 | Id of the test kit
 equipment_model_id | text | | 00811877010616 | Id of the device
 processing_mode_code | mode | | P | P: real results; T: a test

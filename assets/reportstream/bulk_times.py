@@ -1,8 +1,9 @@
 """The times of a row: ordered, collected, received, resulted, released.
 
-Blank ones are those of another column, days without an hour are noon. Noon may come too late: a result of nine
-o'clock has not a specimen of noon, and nothing is released after it was uploaded. In the default profile a day
-without an hour therefore gives way to a later time of the same day; hours that were written are never changed.
+Blank ones are those of another column, days without an hour are noon. Both may come too late: a result of nine
+o'clock has not a specimen of noon, nor one of ten because the order was written down at ten. In the default profile
+what was not written in a column itself therefore gives way to another time of the same day: to a later step's, and
+for a specimen whose arrival is left blank to the moment it was taken. Hours that were written are never changed.
 """
 
 from datetime import datetime, tzinfo
@@ -32,7 +33,8 @@ def times(row: BulkRow, clock: tzinfo, *, uploaded_at: datetime | None = None, o
             told = bulk_dates.moment(text, clock)
         except ValueError as error:
             raise ShapeError(name if getattr(row, name) else otherwise, str(error)) from None
-        if not orderly or latest is None or told <= latest or ":" in text:
+        written = getattr(row, name) and ":" in text
+        if not orderly or latest is None or told <= latest or written:
             return told
         return _same_day(told, latest)
 
@@ -40,8 +42,15 @@ def times(row: BulkRow, clock: tzinfo, *, uploaded_at: datetime | None = None, o
     released = moment("date_result_released", result, uploaded_at)
     resulted = moment(result, result, released)
     received = moment("testing_lab_specimen_received_date", order, resulted)
-    collected = moment("specimen_collection_date", order, received)
+    collected = moment("specimen_collection_date", order, received if _given(row) else resulted)
+    if orderly and not _given(row):
+        received = max(received, collected)
     return Times(moment(order, order, resulted), collected, received, resulted, released)
+
+
+def _given(row: BulkRow) -> bool:
+    """Whether the row says when the lab had the specimen."""
+    return bool(row.testing_lab_specimen_received_date)
 
 
 def _same_day(told: datetime, latest: datetime) -> datetime:

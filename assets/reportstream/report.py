@@ -139,6 +139,7 @@ class Specimen:
 class Report:
     """A report in one version: ``message_id`` is new for a correction, ``order_id`` stays.
 
+    ``corrects`` is the message id of the original, where the format names it and the order id is another.
     Ordered, effective (true of the patient), resulted (known), released (told): the times of a result.
     """
 
@@ -160,6 +161,7 @@ class Report:
     answers: tuple[Answer, ...] = ()
     comment: str = ""
     correction_reason: str = ""
+    corrects: str = ""
     processing_mode: str = "P"
 
 

@@ -86,7 +86,7 @@ def _result(report: Report, result: Result) -> dict[str, str]:
     status = STATUSES[_STATUS[report.status]]
     return {
         "Result_ID": report.message_id,
-        "Corrected_result_ID": "" if report.status == "final" else report.order_id,
+        "Corrected_result_ID": report.corrects,
         "Test_correction_reason": report.correction_reason,
         "Test_result_status": status.test,
         "Order_result_status": status.order,

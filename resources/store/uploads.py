@@ -28,12 +28,14 @@ class Uploaded:
 
 @dataclass(frozen=True, slots=True)
 class Travelled:
-    """How far the rows of a file have come, over all destinations."""
+    """How far the rows of a file have come: each row once, where it stands at the destination it is least far with."""
 
+    failed: int
     waiting: int
     accepted: int
     delivered: int
-    failed: int
+    #: A person has taken it out, or no destination was to have it.
+    left_out: int
 
 
 _COLUMNS = "report_id, at, who, rows, stored, duplicates, conflicts, done_at IS NOT NULL"
@@ -79,19 +81,38 @@ def one(db: Connection, report_id: str) -> Uploaded | None:
     return _uploaded(row) if row else None
 
 
-def travelled(db: Connection, report_id: str) -> Travelled:
-    """What has become of the rows that came first with this file."""
+def travelled(db: Connection, report_id: str, added: Sequence[int]) -> Travelled:
+    """What has become of the rows that came first with this file.
+
+    ``added`` leads from a row's queue to those of the other destinations: there it is looked whether it still waits.
+    """
     row: Any = db.execute(
         """
-        SELECT count(*) FILTER (WHERE e.state IS NULL), count(*) FILTER (WHERE e.state = %(accepted)s),
-               count(*) FILTER (WHERE e.state = %(delivered)s),
-               count(*) FILTER (WHERE e.state IN (%(failed)s, %(aside)s))
-          FROM reportstream_upload AS u JOIN inbox AS i ON i.reference = u.reference
-          LEFT JOIN ended AS e ON e.arrival = i.id
-         WHERE u.report_id = %(report)s
+        WITH ends AS (
+            SELECT i.id, e.part, e.state, e.queue
+              FROM reportstream_upload AS u JOIN inbox AS i ON i.reference = u.reference
+              LEFT JOIN ended AS e ON e.arrival = i.id
+             WHERE u.report_id = %(report)s
+        ), rows AS (
+            SELECT bool_or(state IN (%(failed)s, %(aside)s)) AS failed,
+                   bool_or(state IS NULL OR EXISTS (
+                       SELECT FROM unnest(%(added)s::bigint[]) WITH ORDINALITY AS other (added, number)
+                         JOIN work AS w ON w.queue = ends.queue # (%(added)s::bigint[])[ends.part + 1] # other.added
+                        WHERE other.number <> ends.part + 1 AND w.part = other.number - 1 AND w.arrival = ends.id
+                   )) AS waiting,
+                   bool_or(state = %(accepted)s) AS accepted, bool_or(state = %(delivered)s) AS delivered
+              FROM ends GROUP BY id
+        )
+        SELECT count(*) FILTER (WHERE failed), count(*) FILTER (WHERE NOT failed AND waiting),
+               count(*) FILTER (WHERE NOT failed AND NOT waiting AND accepted),
+               count(*) FILTER (WHERE NOT failed AND NOT waiting AND NOT accepted AND delivered),
+               count(*) FILTER (WHERE NOT (failed OR waiting OR accepted OR delivered))
+          FROM (SELECT coalesce(failed, false) AS failed, waiting, coalesce(accepted, false) AS accepted,
+                       coalesce(delivered, false) AS delivered FROM rows) AS r
         """,
         {
             "report": report_id,
+            "added": list(added),
             "accepted": State.ACCEPTED.value,
             "delivered": State.DELIVERED.value,
             "failed": State.FAILED.value,

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, datetime
 
 from assets.reportstream import bulk_template
 from assets.reportstream.bulk import check
@@ -13,7 +13,7 @@ from assets.reportstream.devices import known_devices
 from assets.reportstream.profile import Profile
 
 #: Long after every date in these files.
-TODAY = date(2026, 3, 1)
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 HEADER, EXAMPLE = (tuple(line) for line in csv.reader(io.StringIO(bulk_template.template())))
 
@@ -41,7 +41,7 @@ def upload(*changes: Mapping[str, str], header: tuple[str, ...] = HEADER) -> byt
 
 def judged(file: bytes, profile: Profile = Profile.DEFAULT, **switches: frozenset[str]) -> Checked:
     """What the check says of a file."""
-    return check(io.BytesIO(file), devices=known_devices(), today=TODAY, profile=profile, **switches)
+    return check(io.BytesIO(file), devices=known_devices(), now=NOW, profile=profile, **switches)
 
 
 def told(file: bytes, profile: Profile = Profile.DEFAULT) -> list[tuple[str, list[int]]]:

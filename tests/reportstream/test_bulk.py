@@ -13,7 +13,7 @@ from assets.reportstream.bulk_advice import advice
 from assets.reportstream.bulk_findings import ranges
 from assets.reportstream.devices import Entry, Loinc, known_devices
 from assets.reportstream.profile import Profile
-from tests.reportstream.bulk_files import HEADER, TODAY, judged, one, told, upload
+from tests.reportstream.bulk_files import HEADER, NOW, judged, one, told, upload
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "reportstream_bulk"
 BOTH = pytest.mark.parametrize("profile", Profile)
@@ -112,7 +112,15 @@ def test_what_the_published_rules_refuse_by_mistake_is_refused_only_there(column
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("patient_dob", "2/31/1990"), ("specimen_type", "445297002"), ("processing_mode_code", "X")],
+    [
+        ("patient_dob", "2/31/1990"),
+        ("patient_dob", "1/20/0062"),
+        ("test_result_date", "12/20/0021 16:30"),
+        ("specimen_type", "445297002"),
+        ("processing_mode_code", "X"),
+        ("patient_city", "x" * 51),
+        ("patient_middle_name", "x" * 200),
+    ],
 )
 def test_what_the_published_rules_overlook_is_refused_by_ours(column: str, value: str) -> None:
     assert told(upload({column: value}), Profile.AS_PUBLISHED) == []
@@ -217,7 +225,7 @@ def test_a_device_of_the_lab_can_be_added_to_the_table() -> None:
         [Entry("My Device", "99999-9")], [Loinc("99999-9", "RSV", False, "")]
     )
     file = upload({"equipment_model_name": "my device", "test_performed_code": "99999-9"})
-    assert bulk.check(io.BytesIO(file), devices=added, today=TODAY).problems == []
+    assert bulk.check(io.BytesIO(file), devices=added, now=NOW).problems == []
     assert [problem.message for problem in judged(file).problems] == [bulk_findings.WRONG_PAIR]
 
 
@@ -302,11 +310,32 @@ def test_empty_lines_at_the_end_are_passed_over_by_ours_and_refused_as_published
             {"specimen_collection_date": "12/21/2021 9:00"},
             "12/21/2021 9:00 in the specimen_collection_date column is later than test_result_date.",
         ),
+        (
+            {"specimen_collection_date": "12/20/2021 16:31"},
+            "12/20/2021 16:31 in the specimen_collection_date column is later than test_result_date.",
+        ),
+        (
+            {"specimen_collection_date": "12/20/2021 16:00 PT"},
+            "12/20/2021 16:00 PT in the specimen_collection_date column is later than test_result_date.",
+        ),
+        (
+            {"date_result_released": "12/19/2021"},
+            "12/20/2021 16:30 in the test_result_date column is later than date_result_released.",
+        ),
+        (
+            {"test_result_date": "3/1/2026 9:00", "date_result_released": "3/1/2026"},
+            "3/1/2026 9:00 in the test_result_date column is later than now.",
+        ),
     ],
 )
 def test_dates_must_make_sense_together(changes: dict[str, str], text: str) -> None:
     assert told(upload(changes)) == [(text, [2])]
     assert told(upload(changes), Profile.AS_PUBLISHED) == []
+
+
+def test_an_hour_that_was_not_written_is_not_compared() -> None:
+    days = {"specimen_collection_date": "12/20/2021", "test_result_date": "12/20/2021 9:00"}
+    assert told(upload(days)) == []
 
 
 def test_tomorrow_is_already_today_somewhere() -> None:
@@ -319,6 +348,48 @@ def test_headers_compare_without_case_and_an_unknown_column_is_said() -> None:
     found = judged(file)
     assert found.problems == []
     assert found.warnings == ["These columns are not part of the template and are not sent: shoe_size."]
+
+
+def test_only_what_looks_like_a_columns_name_is_repeated() -> None:
+    head, row, _ = upload({}).split(b"\r\n")
+    [said] = judged(head + b",Jane Doe,a,b c\r\n" + row + b",1,2,3\r\n").warnings
+    assert said == "These columns are not part of the template and are not sent: a and 2 more."
+    [said] = judged(head + b",Jane Doe\r\n" + row + b",1\r\n").warnings
+    assert said == "1 column is not part of the template and not sent."
+
+
+@pytest.mark.parametrize("mark", [b";", b"\t", b"|"])
+def test_another_mark_than_a_comma_is_told_as_that_and_nothing_else(mark: bytes) -> None:
+    found = judged(upload({}).replace(b",", mark))
+    assert [(problem.message, list(problem.indices)) for problem in found.problems] == [
+        (bulk_findings.OTHER_SEPARATOR, [])
+    ]
+    assert found.warnings == []
+    assert len(judged(upload({}).replace(b",", mark), Profile.AS_PUBLISHED).problems) == 65
+
+
+def test_empty_lines_before_the_header_are_passed_over() -> None:
+    file = b"\r\n , \r\n" + upload({"patient_zip_code": "352"})
+    assert told(file) == [("352 is not an acceptable value for the patient_zip_code column.", [4])]
+    assert [line for line, _ in bulk.rows(io.BytesIO(b"\n" + upload({})))] == [3]
+
+
+def test_a_character_nobody_sees_fills_no_cell() -> None:
+    for blank in ("\u200b", "\ufeff", "\u00a0", "\u2028"):
+        assert told(upload({"accession_number": blank})) == [
+            ("File is missing data in the accession_number column.", [2])
+        ]
+
+
+def test_where_only_covid_goes_the_rows_of_other_diseases_are_counted() -> None:
+    flu = {"test_performed_code": "85477-8"}
+    file = upload({}, flu, {**flu, "accession_number": "2"})
+    found = bulk.check(io.BytesIO(file), devices=known_devices(), now=NOW, covid_only=True)
+    assert (found.problems, judged(file).warnings) == ([], [])
+    assert found.warnings == [
+        "2 rows are not about COVID-19. Only results for COVID-19 are sent from here; the others are kept and "
+        "set aside."
+    ]
 
 
 def test_a_column_that_stands_twice_is_refused() -> None:
@@ -414,7 +485,7 @@ def test_a_large_file_is_judged_in_little_memory() -> None:
     file = io.BytesIO(head + b"\r\n" + (row + b"\r\n") * (size // len(row)))
     tracemalloc.start()
     try:
-        found = bulk.check(file, devices=known_devices(), today=TODAY)
+        found = bulk.check(file, devices=known_devices(), now=NOW)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -12,7 +12,7 @@ from assets.reportstream.bulk_findings import WRONG_COLUMNS, WRONG_PAIR
 from assets.reportstream.devices import Devices, Entry, Loinc, known_devices
 from assets.reportstream.profile import Profile
 from assets.reportstream.tables.snomed import is_sctid
-from tests.reportstream.bulk_files import TODAY
+from tests.reportstream.bulk_files import NOW
 
 pytestmark = pytest.mark.cases
 
@@ -46,7 +46,7 @@ def sample_devices(file: Path) -> Devices:
 def test_every_published_upload_is_judged_as_its_name_says(cases: Path, profile: Profile) -> None:
     for file in uploads(cases):
         with file.open("rb") as opened:
-            found = bulk.check(opened, devices=sample_devices(file), today=TODAY, profile=profile)
+            found = bulk.check(opened, devices=sample_devices(file), now=NOW, profile=profile)
         told = [(problem.message, list(problem.indices)) for problem in found.problems]
         match file.stem.removeprefix("test-results-upload-"):
             case "invalid-values":

@@ -64,7 +64,13 @@ def test_the_zone_is_that_of_the_address(state: str, postal_code: str, zone: str
 
 
 @pytest.mark.parametrize(
-    "text", ["12/20/2021 14:00 ../../etc/passwd", "12/20/2021 14:00 Nowhere/Atall", "12/20/2021 14:00 EST5"]
+    "text",
+    [
+        "12/20/2021 14:00 ../../etc/passwd",
+        "12/20/2021 14:00 Nowhere/Atall",
+        "12/20/2021 14:00 EST5",
+        "12/20/2021 14:00 localtime",
+    ],
 )
 def test_a_zone_that_does_not_exist_is_none(text: str) -> None:
     assert not bulk_dates.is_moment(text)
@@ -99,6 +105,16 @@ def test_a_day_without_an_hour_gives_way_to_a_later_time_of_that_day() -> None:
     chain = [made.specimen.collected_at, made.specimen.received_at, made.resulted_at, made.released_at]
     assert [moment.astimezone(UTC).hour * 60 + moment.minute for moment in chain] == [900, 900, 900, 1050]
     assert made.ordered_at == made.resulted_at
+
+
+def test_a_stand_in_gives_way_also_where_it_has_an_hour() -> None:
+    late = {**DAYS, "order_test_date": "12/20/2021 10:00"}
+    made = report(**late)
+    assert made.specimen.collected_at == made.specimen.received_at == made.resulted_at
+    taken = report(
+        **{**late, "specimen_collection_date": "12/20/2021 8:30", "order_test_date": "12/20/2021 8:00"}
+    )
+    assert taken.specimen.received_at == taken.specimen.collected_at
 
 
 def test_as_published_noon_stays_noon_and_a_day_is_never_changed() -> None:

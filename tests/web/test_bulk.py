@@ -215,6 +215,23 @@ def test_a_correction_of_a_row_follows_its_original(client: httpx.Client, databa
     ]
 
 
+def test_a_correction_of_a_row_names_what_its_original_was_sent_as(
+    client: httpx.Client, database: Database
+) -> None:
+    def first_row(**values: str) -> bytes:
+        return b"".join(changed(GOOD, **values).splitlines(keepends=True)[:2])
+
+    with lane(database) as one:
+        for sent in (first_row(), first_row(test_result_status="C", test_result="260415000")):
+            put(client, sent)
+            one.run()
+        original, correction = [
+            next(csv.DictReader(io.StringIO(body))) for body in one.bodies("reportstream")
+        ]
+    assert correction["Corrected_result_ID"] == original["Result_ID"] != correction["Result_ID"]
+    assert original["Corrected_result_ID"] == ""
+
+
 def test_a_person_reads_what_is_wrong_and_takes_the_table_along(clinician: Browser) -> None:
     page = clinician.get("/results")
     assert "Nothing has been uploaded yet" in page.text
@@ -239,6 +256,37 @@ def test_a_person_sees_the_confirmation_code_and_what_became_of_the_rows(
     assert f'<dd id="delivered">{rows}</dd>' in clinician.get(answer.headers["location"]).text
     again = upload(clinician, {"file": ("results.csv", GOOD.read_bytes(), "text/csv")})
     assert "was uploaded before" in clinician.get(again.headers["location"]).text
+
+
+def test_a_result_has_arrived_only_when_every_destination_has_it(
+    deployed: Deployed, database: Database
+) -> None:
+    two = {"REPORTSTREAM_FORMAT": "csv,hl7", "REPORTSTREAM_TRANSPORT": "s3,s3"}
+    accounts(database)
+    clinician = as_(deployed(**two), "clinician")
+    where = upload(clinician, {"file": ("results.csv", GOOD.read_bytes(), "text/csv")}).headers["location"]
+    later = {"HANDOFF_RETRY_PLAN": "1,1,1", "HANDOFF_LINGER_SECONDS": 0.3}
+    with lane(database, **two, **later) as one:
+        one.fault("s3", status=503, take=False, times=-1, match="PUT .*hl7$")
+        one.run()
+        assert database.rows("SELECT part, count(*) FROM ended GROUP BY part") == [(0, 4)]
+        assert '<dd id="delivered">0</dd>' in clinician.get(where).text
+    with lane(database, **two, **later | {"HANDOFF_LINGER_SECONDS": 2}) as one:
+        one.run()
+    page = clinician.get(where).text
+    assert '<dd id="delivered">4</dd>' in page
+    assert "All of them are delivered." in page
+
+
+def test_what_is_not_sent_of_a_file_that_is_taken_is_said(clinician: Browser) -> None:
+    head, *rows = changed(GOOD).decode().splitlines()
+    file = "\r\n".join([f"{head},patient_emial", *(f"{row},x" for row in rows)]).encode()
+    answer = upload(clinician, {"file": ("results.csv", file, "text/csv")})
+    assert answer.status_code == 303
+    assert (
+        "not part of the template and are not sent: patient_emial."
+        in clinician.get(answer.headers["location"]).text
+    )
 
 
 def test_the_template_and_the_guide_name_every_column(clinician: Browser) -> None:
