@@ -12,7 +12,7 @@ from typing import Final
 from assets.drain.settings import Item, NotCarried, SetAside
 from assets.formats import csv
 from assets.formats import fhir as fhir_format
-from assets.reportstream import bulk_row, fhir, oru, oru_batch, report_csv, rules
+from assets.reportstream import bulk_row, fhir, oru, oru_batch, report_csv, room, rules
 from assets.reportstream.bulk_report import report_of_row
 from assets.reportstream.destinations import CARRIES_ALL, Format
 from assets.reportstream.devices import Devices
@@ -105,7 +105,7 @@ def hl7_item(processing_mode: str, devices: Devices) -> Encode:
     """One result as a message."""
 
     def item(arrival: Arrival) -> Item:
-        report, flag = _report(arrival, devices)
+        report, flag = _report(arrival, devices, to_hl7=True)
         sending = Sending(made_at=arrival.received_at, processing_mode=processing_mode)
         line = oru.message(report, sending).encode()
         return Item(report.message_id, line, flag, at=arrival.received_at)
@@ -134,10 +134,12 @@ def _alone(items: Sequence[Item]) -> bytes:
 # -- what arrived --------------------------------------------------------------------------------------------------
 
 
-def _report(arrival: Arrival, devices: Devices) -> tuple[Report, str | None]:
+def _report(arrival: Arrival, devices: Devices, *, to_hl7: bool = False) -> tuple[Report, str | None]:
     if arrival.kind == BULK_ROW:
         return _of_row(arrival, devices), None
     event = stored(arrival.body)
+    if to_hl7 and (long := room.too_long(event, arrival.body)):
+        raise SetAside("; ".join(long))
     flag = _flag(event, arrival.received_at, to_csv=False)
     report = report_of_event(
         event, received_at=arrival.received_at, devices=devices, original_id=arrival.original

@@ -205,7 +205,9 @@ def _patient(patient: EventPatient, facility: EventFacility, profile: Profile) -
         phone=phone or facility.phone,
         phone_use="home",
         email=given(patient.email),
-        tribes=tuple([Coded(tribe, "" if tribe.isdigit() else tribe, TRIBE) for tribe in tribes]),
+        tribes=tuple(
+            [Coded(tribe, "" if tribe.isdigit() else tribe, TRIBE) for tribe in tribes if given(tribe)]
+        ),
         language=Coded(language_code(language), language, LANGUAGE) if language else None,
     )
 

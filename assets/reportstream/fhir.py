@@ -23,6 +23,7 @@ from assets.reportstream.fhir_answers import observations
 from assets.reportstream.fhir_parties import (
     REPORTSTREAM,
     V2,
+    code,
     concept,
     device,
     organization,
@@ -248,5 +249,5 @@ def _interpretation(flag: str) -> tuple[CodeableConcept, ...]:
 
 
 def _method(model: str, kit: str) -> fhir.Method:
-    named = Extension(url=REPORTSTREAM + "testkit-name-id", value_coding=Coding(code=kit))
+    named = Extension(url=REPORTSTREAM + "testkit-name-id", value_coding=Coding(code=code(kit)))
     return fhir.Method(extension=(named,) if kit else (), coding=(Coding(display=model),))

@@ -26,8 +26,13 @@ def usable_id(text: str, *otherwise: str) -> str:
 
 def concept(coded: Coded, *, display: bool = True, text: str | None = None) -> CodeableConcept:
     """One code, with its name and the words that came with it."""
-    coding = Coding(system=coded.system, code=coded.code, display=(display and coded.text) or None)
+    coding = Coding(system=coded.system, code=code(coded.code), display=(display and coded.text) or None)
     return CodeableConcept(coding=(coding,), text=text)
+
+
+def code(text: str) -> str:
+    """A code as FHIR takes it: single blanks inside. Free text stands in for a code where no table knows one."""
+    return " ".join(text.split()) if "  " in text else text
 
 
 def phone(number: str) -> str:

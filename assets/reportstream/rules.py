@@ -108,6 +108,8 @@ def _doubtful(place: str, text: str) -> Problem:
 
 
 def _identity(event: TestEvent) -> Iterator[Problem]:
+    if not given(event.event_id):
+        yield _wrong("event_id", _EMPTY)
     if event.prior == event.event_id:
         yield _wrong("prior_event_id", "names the event itself; it must name the event that is corrected")
     if event.correction_status == "ORIGINAL" and event.prior_event_id:
@@ -151,6 +153,8 @@ def _results(event: TestEvent, to_csv: bool) -> Iterator[Problem]:
 
 
 def _patient(patient: Patient) -> Iterator[Problem]:
+    if not given(patient.internal_id):
+        yield _wrong("patient.internal_id", _EMPTY)
     if not given(patient.first_name):
         yield _wrong("patient.first_name", _EMPTY)
     if not given(patient.last_name):

@@ -57,6 +57,22 @@ def test_every_sample_event_makes_a_valid_bundle(name: str) -> None:
     assert fhir_oracle.fhir_resources_says(parsed) == []
 
 
+def test_free_text_in_the_place_of_a_code_makes_a_valid_bundle(event: Change) -> None:
+    changes = {
+        "patient.preferred_language": "Tlingit  of the coast",
+        "patient.tribal_affiliation": [" ", "Two  Rivers"],
+        "device.tests.0.test_kit_name_id": "a  kit",
+    }
+    parsed = document(of_event(event(changes)))
+    assert fhir_checks.problems(parsed) == []
+    assert fhir_oracle.fhir_resources_says(parsed) == []
+    [language] = resources(parsed, "Patient")[0]["communication"]
+    assert language["language"] == {
+        "coding": [{"system": "urn:iso:std:iso:639:-2", "code": "Tlingit of the coast"}],
+        "text": "Tlingit  of the coast",
+    }
+
+
 def test_every_sample_row_makes_a_valid_bundle() -> None:
     reports = sample_rows()
     assert len(reports) == 12

@@ -125,6 +125,19 @@ def test_what_no_destination_carries_is_set_aside(database: Database) -> None:
         assert one.states() == [(0, SET_ASIDE)]
 
 
+def test_a_text_hl7_has_no_room_for_is_set_aside_there_and_goes_as_fhir(database: Database) -> None:
+    two = {"REPORTSTREAM_FORMAT": "hl7,fhir", "REPORTSTREAM_TRANSPORT": "s3,https"}
+    with lane(database, **two) as one:
+        long = {"event_id": "a", "patient.city": "x" * 51, "patient.zip_code": "10451-000000000"}
+        one.take(long, {"event_id": "b", "patient.first_name": "x" * 199})
+        one.run()
+        assert one.states() == [(0, SET_ASIDE), (1, ACCEPTED), (0, DELIVERED), (1, ACCEPTED)]
+        assert database.one("SELECT reason FROM ended WHERE state = %s", SET_ASIDE) == (
+            "patient.city: is longer than the 50 characters HL7 has room for; "
+            "patient.zip_code: is longer than the 12 characters HL7 has room for"
+        )
+
+
 def test_a_destination_that_is_away_does_not_stop_the_other(database: Database) -> None:
     two = {"REPORTSTREAM_FORMAT": "csv,hl7", "REPORTSTREAM_TRANSPORT": "https,s3"}
     with lane(database, **two) as one:

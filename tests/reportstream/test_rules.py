@@ -58,6 +58,11 @@ def test_a_required_text_that_is_blank_sets_aside(place: str, event: Change) -> 
         assert found(event({place: blank})) == wrong(place)
 
 
+@pytest.mark.parametrize("place", ["event_id", "patient.internal_id"])
+def test_an_id_of_blanks_sets_aside(place: str, event: Change) -> None:
+    assert found(event({place: "  "})) == wrong(place)
+
+
 @pytest.mark.parametrize(
     ("place", "value"),
     [
