@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from assets.openmrs import rest
+from assets.openmrs.canonical import as_written
 from assets.openmrs.merge import Change
 from assets.openmrs.reconcile import Create, Edit, Void, Write
 from assets.openmrs.tree import Json, Tree, encode, items, pruned, text
@@ -135,7 +136,7 @@ def _edited_person(write: Edit, target: Target) -> Mapped:
     for change in write.changes:
         if change.element in rest.OWN_VALUES:
             continue
-        call = _part_call(change, target)
+        call = _part_call(change, as_written(write.before, change.element), target)
         if call is None:
             left.append(change.element)
         else:
@@ -143,7 +144,8 @@ def _edited_person(write: Edit, target: Target) -> Mapped:
     return Mapped(calls=tuple(made), left=tuple(left))
 
 
-def _part_call(change: Change, target: Target) -> Call | None:
+def _part_call(change: Change, present: Json, target: Target) -> Call | None:
+    """The call about one part; what it has there now (``present``) and is to lose must be emptied by name."""
     gone = change.after is None
     found = rest.part(change.element, change.before if gone else change.written, target.telephone)
     if found is None:
@@ -157,8 +159,10 @@ def _part_call(change: Change, target: Target) -> Call | None:
     if change.before is not None and not path["uuid"]:
         return None  # nothing names the part to correct, and a second one beside it would be wrong
     if change.before is not None:
+        _, held = rest.part(change.element, present, target.telephone) or ("", {})
+        emptied: Tree = {key: None for key in held if key not in body}
         rest_of_it = {key: value for key, value in body.items() if key != "uuid"}
-        return Call(method="POST", template=known, path=path, body=rest_of_it)
+        return Call(method="POST", template=known, path=path, body=rest_of_it | emptied)
     del path["uuid"]
     return Call(method="POST", template=f"{REST}/{{owner}}/{{id}}/{{part}}", path=path, body=body)
 

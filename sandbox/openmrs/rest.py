@@ -10,7 +10,7 @@ from sandbox.core import Reply, Request, as_json
 
 from .database import Database, Resource, new_uuid
 from .feed import REST
-from .rest_shapes import MAKERS, PARTS, TELEPHONE, scalars
+from .rest_shapes import MAKERS, PARTS, PRESENT, TELEPHONE, scalars
 from .taking import Wrong, refuse_taken
 
 TYPES = {name: kind for kind, name in REST.items()} | {"visit": "Encounter"}
@@ -109,13 +109,14 @@ class Rest:
             items.pop(at if at is not None else -1)
             self.data.update({**record, member: items})
             return Reply(204, effect=True)
-        item = maker({"uuid": item_id or new_uuid(), **body})
+        present = PRESENT[part](items[at]) if at is not None and part in PRESENT else {}
+        item = maker({"uuid": item_id or new_uuid(), **present, **body})
         if part == "identifier":
             refuse_taken(self.data, item, person)
         if at is None:
             items.append(item)
         else:
-            items[at] = items[at] | item
+            items[at] = item if present else items[at] | item
         self.data.update({**record, member: items})
         return as_json(200 if item_id else 201, {"uuid": item_of(item)}, effect=True)
 

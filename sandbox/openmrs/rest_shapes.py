@@ -59,6 +59,22 @@ def address_of(body: Resource) -> Resource:
     return address
 
 
+def name_held(name: Resource) -> Resource:
+    """A name as REST knows it: what a body does not name stays."""
+    first, *others = [*(name.get("given") or []), None]
+    middle = " ".join(each for each in others if each)
+    return {"givenName": first, "middleName": middle, "familyName": name.get("family")}
+
+
+def address_held(address: Resource) -> Resource:
+    """An address as REST knows it: what a body does not name stays."""
+    held = {ours: address[fhir] for ours, fhir in ADDRESS.items() if fhir in address}
+    for outer in address.get("extension") or []:
+        for inner in outer.get("extension") or []:
+            held[str(inner["url"]).rpartition("#")[2]] = inner.get("valueString")
+    return {"preferred": address.get("use") != "old", **held}
+
+
 def identifier_of(body: Resource) -> Resource:
     """An identifier's location stands in an extension."""
     identifier: Resource = {
@@ -217,6 +233,8 @@ MAKERS = {
     "location": location,
     "provider": provider,
 }
+#: What REST knows of a part already, where a body names some of its members only.
+PRESENT = {"name": name_held, "address": address_held}
 PARTS = {
     "name": ("name", name_of),
     "address": ("address", address_of),

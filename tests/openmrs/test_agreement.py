@@ -64,6 +64,18 @@ def test_different_elements_edited_on_both_sides_are_merged(clinic: Clinic) -> N
     assert clinic.writes(PARENT) + clinic.writes(CHILD) == []
 
 
+def test_a_part_of_an_address_or_a_name_that_is_removed_is_removed_on_the_other_side(clinic: Clinic) -> None:
+    named = [{**name, "given": ["Grace", "Nakato"]} for name in patient()["name"]]
+    clinic.edit(PARENT, patient(name=named, address=in_home(patient(), postalCode="256")))
+    clinic.cycle()
+    assert clinic.records(CHILD)[key_of(patient())]["name"][0]["given"] == ["Grace", "Nakato"]
+    clinic.edit(PARENT, patient())
+    clinic.cycle()
+    there = clinic.records(CHILD)[key_of(patient())]
+    assert there["name"][0]["given"] == ["Grace"]
+    assert "postalCode" not in there["address"][0]
+
+
 def test_the_same_element_edited_on_both_sides_is_kept_for_a_person(clinic: Clinic) -> None:
     clinic.edit(PARENT, patient())
     clinic.cycle()

@@ -111,6 +111,20 @@ def test_a_removed_part_is_deleted_and_a_new_one_is_posted() -> None:
     ]
 
 
+def test_what_a_part_is_to_lose_is_emptied_by_name() -> None:
+    """REST leaves alone what a body does not name."""
+    before = patient(address=in_home(patient(), postalCode="100", district="Central"))
+    after = patient(address=in_home(patient(), district="Makindye"))
+    (call,) = made(edit(before, after))
+    assert call.body == {
+        "preferred": True,
+        "cityVillage": "Kampala",
+        "country": "Uganda",
+        "countyDistrict": "Makindye",
+        "postalCode": None,
+    }
+
+
 def _list(value: Any) -> list[Any]:
     return list(value)
 

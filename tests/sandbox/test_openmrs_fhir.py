@@ -156,6 +156,9 @@ def test_rest_corrects_an_address_where_fhir_would_add_one(child: httpx.Client) 
     assert child.post(path, json={"cityVillage": "Gulu"}).status_code == 200
     (address,) = child.get(f"{FHIR}/Patient/{own_id('grace')}").json()["address"]
     assert (address["city"], address["country"]) == ("Gulu", "Uganda")
+    assert child.post(path, json={"country": None}).status_code == 200
+    (address,) = child.get(f"{FHIR}/Patient/{own_id('grace')}").json()["address"]
+    assert (address["city"], address.get("country")) == ("Gulu", None)
 
 
 def test_two_edits_within_a_second_have_one_etag(child: httpx.Client) -> None:
