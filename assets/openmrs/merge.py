@@ -99,7 +99,8 @@ def merge(
     """Merge the changes of both sides.
 
     ``newer`` is known only where the clocks could be compared (R14); ``chosen`` is what a person decided,
-    by element, under the child's names.
+    by element, under the child's names. Where that leaves a clash open, all of them are asked about again:
+    something has changed since, and the next answer takes the place of this one.
     """
     names = paired(parent.base, child.base)
     theirs = {names.get(c.element, c.element): c for c in changes(parent.base, parent.now).values()}
@@ -108,9 +109,8 @@ def merge(
     open_ours = {name: c for name, c in ours.items() if not _agreed(c, theirs.get(name))}
     clashes = _clashes(open_theirs, open_ours, policy)
     winner = _winner(policy, newer)
-    undecided = tuple(clash for clash in clashes if clash.element not in chosen)
-    if undecided and winner is None:
-        return Merge(clashes=undecided)
+    if winner is None and any(clash.element not in chosen for clash in clashes):
+        return Merge(clashes=clashes)
     for clash in clashes:
         choice = chosen.get(clash.element, winner)
         open_theirs.pop(clash.element, None)

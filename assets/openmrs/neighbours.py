@@ -78,9 +78,13 @@ class Neighbours:
         return {key: state.on(side.other).id for key, state in states.items() if state.on(side.other).met}
 
     async def _voided_patient(self, write: Create | Edit) -> list[Key]:
-        """The patient of an edited record, if known to be gone on that side: no server takes the edit."""
-        patient = patient_of(write.after) if isinstance(write, Edit) else None
-        if patient is None:
+        """The patient of an edited record, if known to be gone on that side: no server takes the edit.
+
+        An edited patient has just been read, and what is remembered of them may be older.
+        """
+        if not isinstance(write, Edit) or text(write.after, "resourceType") == "Patient":
+            return []
+        if (patient := patient_of(write.after)) is None:
             return []
         for side in Side:
             known = (await self._shelf.states(side, [patient])).get(patient)
@@ -189,7 +193,8 @@ class Neighbours:
         if not isinstance(found, Alive):
             return False
         begun = await self._shelf.begun_there(side, text(found.record, "resourceType"))
-        return any(_marks(sent) == _marks(found.record) for sent in begun)
+        whose = patient_of(found.record)
+        return any(patient_of(sent) == whose and _marks(sent) == _marks(found.record) for sent in begun)
 
     async def identifier_taken(self, write: Create, readings: Mapping[Side, Reading]) -> Conflict | None:
         """Why a new patient was refused: somebody there has the identifier. A person decides (R19)."""

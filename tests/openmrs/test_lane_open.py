@@ -69,6 +69,26 @@ def test_a_record_that_waits_for_another_is_not_closed_by_the_side_that_has_not_
     assert "failed" not in clinic.states()
 
 
+def test_a_patient_who_is_alive_again_does_not_wait_for_themselves(clinic: Linked) -> None:
+    """Voided on both sides and brought back with other words: what was voided there is compared as if just met."""
+    grace = clinic.edit(PARENT, patient())
+    clinic.drain()
+    clinic.remove(PARENT, key_of(grace))
+    clinic.drain()
+    assert clinic.records(CHILD) == {}
+    clinic.remove(PARENT, key_of(grace), "unvoid")
+    clinic.edit(PARENT, grace, gender="other", birthDate="1991-05-17")
+    clinic.drain()
+    assert clinic.outcomes() == {"conflict": 1}
+    decide(clinic, patient(), Decision(elements={"gender": PARENT, "birthDate": CHILD}))
+    clinic.drain()
+    clinic.drain()
+    for side in Side:
+        now = clinic.records(side)[key_of(grace)]
+        assert (now["gender"], now["birthDate"]) == ("other", "1990-05-17")
+    assert "failed" not in clinic.states()
+
+
 def tries(clinic: Linked) -> object:
     return clinic.database.one("SELECT count(*) FROM attempt")
 

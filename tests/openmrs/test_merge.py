@@ -195,13 +195,13 @@ def test_a_persons_choice_decides_each_element() -> None:
     assert len(found.overruled) == 2
 
 
-def test_a_choice_about_some_elements_leaves_the_rest_to_be_decided() -> None:
+def test_a_choice_that_leaves_a_clash_open_is_asked_for_again_as_a_whole() -> None:
     parent, child = (
         half(gender="other", birthDate="1991-01-01"),
         half(gender="unknown", birthDate="1992-02-02"),
     )
     found = merge(parent, child, Policy.MERGE, chosen={"gender": Side.CHILD})
-    assert [clash.element for clash in found.clashes] == ["birthDate"]
+    assert [clash.element for clash in found.clashes] == ["birthDate", "gender"]
 
 
 def test_person_attributes_are_told_apart_by_their_type() -> None:
