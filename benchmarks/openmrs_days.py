@@ -4,6 +4,7 @@ Driven and looked at from outside: the servers by HTTP, the store by SQL, the ru
 what it sees stands in ``drills_openmrs``.
 """
 
+import itertools
 import json
 import os
 import random
@@ -151,16 +152,20 @@ class Hospitals:
         run.wait(30)
         return alive
 
-    def settle(self, most: int = 20) -> int:
+    def settle(self, most: float = 240.0) -> int:
         """Run until nothing is heard of any more and nothing waits; how many runs that took."""
         before: object = None
-        for number in range(1, most + 1):
+        deadline = time.monotonic() + most
+        for number in itertools.count(1):
+            check(
+                time.monotonic() < deadline, f"after {most:.0f} s something still changes or waits: {before}"
+            )
             self.run()
             now = self.rows("SELECT (SELECT count(*) FROM sync_entry), (SELECT count(*) FROM work)")[0]
             if now == before and now[1] == 0:
                 return number
             before = now
-        raise AssertionError(f"after {most} runs something still changes or waits: {before}")
+        raise AssertionError("unreachable: the counting does not end")
 
     def outcomes(self) -> dict[str, int]:
         """How many records the last look left in which outcome."""
