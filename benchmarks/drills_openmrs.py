@@ -45,7 +45,7 @@ def three_days(hours: int = 72, changes_an_hour: int = 15, kills: int = 20, seed
         took = time.monotonic() - began
         found = _judge(at)
         idle = _idle(at)
-        decided = []
+        decided: list[int] = []
         while asked := _decide_all(at, chance):
             # A decision about one clinic's change may meet what the other clinic has said meanwhile.
             check(len(decided) < 6, f"conflicts come back whatever is decided: {decided}, {asked}")

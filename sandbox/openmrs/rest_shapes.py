@@ -61,9 +61,9 @@ def address_of(body: Resource) -> Resource:
 
 def name_held(name: Resource) -> Resource:
     """A name as REST knows it: what a body does not name stays."""
-    first, *others = [*(name.get("given") or []), None]
-    middle = " ".join(each for each in others if each)
-    return {"givenName": first, "middleName": middle, "familyName": name.get("family")}
+    given_names: list[str] = name.get("given") or []
+    middle = " ".join(given_names[1:])
+    return {"givenName": "".join(given_names[:1]), "middleName": middle, "familyName": name.get("family")}
 
 
 def address_held(address: Resource) -> Resource:
