@@ -126,7 +126,9 @@ class Sending:
             external_id=receipt.external_id,
             poll_seconds=self._ours.lane.polls[0] if receipt.accepted else None,
         )
-        closing = self._ours.closing(batch.lease, members, state, batch.id)
+        # A question is no try; what a run has sent that was killed at it is found without having been counted.
+        tries = max(1, work.claimed.attempts + (tried.outcome is not Outcome.FOUND))
+        closing = self._ours.closing(batch.lease, members, state, batch.id, tries=tries)
         async with db.transaction() if receipt.remarks else contextlib.nullcontext():
             if not await batches.finish(db, batch, self._ours.drain.lease, end, closing):
                 return
@@ -162,7 +164,10 @@ class Sending:
         async with db.transaction():
             end = self._finish(batch, State.SUPERSEDED if any(rest) else State.FAILED, tried, ms)
             why = f"refused: {tried.text}"[:500]
-            closing = self._ours.closing(batch.lease, bad, State.FAILED, batch.id, [why] * len(bad))
+            tries = work.claimed.attempts + 1
+            closing = self._ours.closing(
+                batch.lease, bad, State.FAILED, batch.id, [why] * len(bad), tries=tries
+            )
             if not await batches.finish(db, batch, self._ours.drain.lease, end, closing):
                 return []
             if bad:
@@ -241,7 +246,9 @@ class Sending:
         tries = claimed.attempts + (not tried.final)
         why = f"given up after {tries} tries: {tried.text}"[:500]
         end = self._finish(batch, State.FAILED, tried, ms)
-        closing = self._ours.closing(batch.lease, members, State.FAILED, batch.id, [why] * len(members))
+        closing = self._ours.closing(
+            batch.lease, members, State.FAILED, batch.id, [why] * len(members), tries=tries
+        )
         await batches.finish(db, batch, self._ours.drain.lease, end, closing)
         self._ours.drain.figures.ended("failed", claimed.arrival, len(members))
 

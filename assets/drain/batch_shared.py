@@ -44,8 +44,10 @@ class Shared:
         state: State,
         by: int,
         reasons: Sequence[str] | None = None,
+        *,
+        tries: int = 0,
     ) -> Closing:
-        """How these members end."""
+        """How these members end, after so many tries of the batch they were in."""
         hold = state is State.FAILED and self.lane.on_failure is OnFailure.HOLD
         return Closing(
             lease=lease,
@@ -53,6 +55,7 @@ class Shared:
             lane=self.lane.number,
             state=state,
             by=by,
+            tries=tries,
             reasons=reasons,
             hold=hold,
         )

@@ -181,7 +181,7 @@ lk AS MATERIALIZED (SELECT q.key, q.last_seq, q.hold FROM queue AS q JOIN d ON d
 gone AS (DELETE FROM work AS w USING d, lk
           WHERE lk.key = d.queue AND w.queue = d.queue AND w.seq = d.seq AND w.part = d.part),
 done AS (INSERT INTO ended (arrival, part, lane, state, queue, seq, attempts, by_id, reason)
-         SELECT d.arrival, d.part, %(lane)s, %(end)s, d.queue, d.seq, d.attempts + 1, %(by)s, d.reason
+         SELECT d.arrival, d.part, %(lane)s, %(end)s, d.queue, d.seq, d.attempts + %(tries)s, %(by)s, d.reason
            FROM d JOIN lk ON lk.key = d.queue),
 up AS (UPDATE queue AS q SET lease = NULL,
               hold = CASE WHEN %(hold)s AND q.hold IS NULL THEN 'failed: a person must look' ELSE q.hold END,
@@ -210,7 +210,7 @@ SELECT count(*) FROM mine
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closing:
-    """How members of one lease end: ``by`` is the batch that brought them there, 0 for none.
+    """How members of one lease end: ``by`` is the batch that brought them there, 0 for none, after so many ``tries``.
 
     ``reasons`` stand in the members' order; without them each has its own remark, if any. ``hold`` stops their
     queues for a person.
@@ -221,6 +221,7 @@ class Closing:
     lane: int
     state: State
     by: int
+    tries: int = 0
     reasons: Sequence[str | None] | None = None
     hold: bool = False
 
@@ -237,6 +238,7 @@ class Closing:
             "lane": self.lane,
             "end": self.state.value,
             "by": self.by,
+            "tries": self.tries,
             "hold": self.hold,
         }
 

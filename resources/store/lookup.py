@@ -48,12 +48,13 @@ SELECT arrival, part, lane, queue, seq, state, attempts, reason, by_id, at
 
 _LIST = """
 SELECT m.*, coalesce(o.kind, i.kind), (SELECT b.external_id FROM batch AS b WHERE b.id = m.by_id),
-       s.lane_hold, s.hold, s.batch, s.leased, s.head, s.away, s.ready_at, s.ready_at > now()
+       s.tried, s.lane_hold, s.hold, s.batch, s.leased, s.head, s.away, s.ready_at, s.ready_at > now()
   FROM ({union}) AS m JOIN inbox AS i ON i.id = m.arrival
   LEFT JOIN LATERAL (SELECT kind FROM outbox WHERE id = m.arrival + m.part ORDER BY version DESC LIMIT 1) AS o ON true
   LEFT JOIN LATERAL (
       -- why it waits, and until when: what stands in its own row, its queue's, its batch's and its lane's
-      SELECT l.hold AS lane_hold, q.hold, b.id AS batch, q.lease IS NOT NULL AS leased, h.id AS head,
+      SELECT bw.attempts AS tried, l.hold AS lane_hold, q.hold, b.id AS batch, q.lease IS NOT NULL AS leased,
+             h.id AS head,
              CASE WHEN l.away_since IS NOT NULL THEN coalesce(l.away_reason, '') ELSE d.away_reason END AS away,
              nullif(greatest(CASE WHEN b.id IS NULL THEN q.ready_at ELSE c.ready_at END, l.away_until,
                              d.away_until), 'infinity') AS ready_at
@@ -61,6 +62,7 @@ SELECT m.*, coalesce(o.kind, i.kind), (SELECT b.external_id FROM batch AS b WHER
         LEFT JOIN destination AS d ON d.track IN (q.lane, q.lane + 100)
         LEFT JOIN batch AS b ON b.lease = q.lease AND b.state = 0
         LEFT JOIN queue AS c ON c.key = b.queue
+        LEFT JOIN work AS bw ON bw.queue = b.queue
         LEFT JOIN LATERAL (SELECT arrival + part AS id FROM work WHERE work.queue = q.key
                             ORDER BY seq, part LIMIT 1) AS h ON true
        WHERE m.state = 0 AND q.key = m.queue) AS s ON true
@@ -121,7 +123,8 @@ def find(db: Connection, wanted: Filter) -> list[Found]:
 
 
 def _found(row: Any) -> Found:
-    arrival, part, lane, queue, seq, state, attempts, reason, by, at, kind, external, *standing = row
+    arrival, part, lane, queue, seq, state, attempts, reason, by, at, kind, external, tried, *standing = row
+    attempts += tried or 0  # those of the batch it is in
     due_at = None
     if state == State.WAITING:
         reason, due_at = _why(reason, attempts, arrival + part, *standing)

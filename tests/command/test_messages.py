@@ -182,6 +182,23 @@ def test_a_message_in_a_batch_names_it_and_its_next_try(database: Database) -> N
     (one,) = listed(database)
     assert one["reason"] == f"in batch {database.one('SELECT id FROM batch')}"
     assert datetime.fromisoformat(one["due_at"]) > datetime.now(UTC) + timedelta(seconds=880)
+    assert one["attempts"] == 1
+
+
+def test_the_tries_of_a_message_are_those_of_its_batches_and_none_where_it_was_set_aside(
+    database: Database,
+) -> None:
+    database.receive([result(database, "good"), result(database, "bad", facility__clia_number="x")])
+    twice = iter([TryLater("POST /api/reports: 503", status=503), None])
+
+    def second_time(keys: object) -> BatchReceipt:
+        if error := next(twice):
+            raise error
+        return BatchReceipt(status=201, external_id="report-1")
+
+    drain_reportstream(database, Partner(send_=second_time), waits=(0.01,))
+    tries = {one["state"]: one["attempts"] for one in listed(database)}
+    assert tries == {"accepted": 2, "set_aside": 0}
 
 
 # -- show --------------------------------------------------------------------------------------------------------
