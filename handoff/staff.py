@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from resources.settings import Settings
     from resources.store.connect import Connection
 
+HEADINGS = ("name", "role", "full name", "facility", "since", "last seen", "state")
 ROLES = ("clinician", "secretary", "provider", "operator", "administrator")
 
 EXAMPLES = """\
 examples:
   handoff staff list
-  handoff staff add kari --role clinician --by Katie --reason "new in the ward"
+  handoff staff add kari --role clinician --full-name "Kari Moe" --by Katie --reason "new in the ward"
   handoff staff add lea --role secretary --facility 33D0000001 --by Katie --reason "the school's nurse"
+  handoff staff full-name kari "Kari Moe Lie" --by Katie --reason "married"
   handoff staff facility kari 33D0000001 --by Katie --reason "reports for the clinic now"
   handoff staff password kari --make --by Katie --reason "forgotten"
   handoff staff disable kari --by Katie --reason "left the hospital"
@@ -41,6 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = verbs.add_parser("add", help="a new account")
     add.add_argument("--role", choices=ROLES, required=True)
     add.add_argument("--facility", metavar="CLIA", help="the laboratory whose results concern this person")
+    add.add_argument(
+        "--full-name", default="", metavar="NAME", help="the person's, to be held against names of patients"
+    )
+    full_name = verbs.add_parser("full-name", help="how the person behind an account is called")
     facility = verbs.add_parser("facility", help="whose results concern an account; ends its sessions")
     facility.add_argument("--none", action="store_true", help="those of no facility any more")
     password = verbs.add_parser(
@@ -51,12 +57,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         (add, _add),
         (password, _password),
         (disable, _disable),
+        (full_name, _full_name),
         (facility, _facility),
     ]
     for verb, run in runs:
         verb.add_argument("name", metavar="NAME", help="the account")
         command.add_who(verb)
         verb.set_defaults(run=run)
+    full_name.add_argument("full_name", metavar="FULL-NAME", help="first name and surname")
     facility.add_argument("facility", metavar="CLIA", nargs="?", help="the laboratory's CLIA number")
     for verb in (add, password):
         verb.add_argument("--make", action="store_true", help="make a password and print it, once")
@@ -78,11 +86,12 @@ def _list(arguments: argparse.Namespace) -> int:
 
     with command.store() as (_, db):
         accounts = staff.accounts(db)
-    headings = [columns.Column(name) for name in ("name", "role", "facility", "since", "last seen", "state")]
+    headings = [columns.Column(name) for name in HEADINGS]
     rows = [
         (
             one.name,
             str(one.role),
+            one.full_name,
             one.facility or "",
             columns.moment(one.created_at),
             columns.moment(one.seen_at),
@@ -101,8 +110,18 @@ def _add(arguments: argparse.Namespace) -> int:
     kept = _new_password(name, make=arguments.make)
     with _owner() as (_, db):
         role, who = staff.Role(arguments.role), command.who(arguments)
-        staff.add(db, name, role, kept, who, facility=arguments.facility)
+        staff.add(db, name, role, kept, who, facility=arguments.facility, full_name=arguments.full_name)
     command.tell(f"{name} may sign in as {arguments.role}")
+    return command.DONE
+
+
+def _full_name(arguments: argparse.Namespace) -> int:
+    from resources.store import staff
+
+    name = arguments.name.lower()
+    with _owner() as (_, db):
+        staff.set_full_name(db, name, arguments.full_name, command.who(arguments))
+    command.tell(f"the person behind {name} has another name")
     return command.DONE
 
 

@@ -17,7 +17,18 @@ from resources.store import order_lists
 from resources.store.connect import Borrowed
 from resources.store.intake import Intake
 from resources.store.seal import Sealer
-from web import asking, care, consultations, elation, openmrs, order_metrics, redox, reportstream, sync
+from web import (
+    asking,
+    care,
+    consultations,
+    elation,
+    emergency,
+    openmrs,
+    order_metrics,
+    redox,
+    reportstream,
+    sync,
+)
 from web import orders as order_pages
 from web.body import Bodies
 from web.bulk import Uploading
@@ -69,7 +80,7 @@ def create_app(settings: Settings | None = None) -> Web:
         opening,
         windows=asking.seconds(settings),
         data=embedded_data(settings.database_url),
-        also=[order_lists.incidents],
+        also=[order_lists.incidents, emergency.incidents],
     )
     intake = Intake(
         settings.database_url,

@@ -14,7 +14,7 @@ from assets.pridok.register import Register
 from resources.mail import MailServer
 from resources.settings import Settings
 from resources.video import Video
-from web import consultations, followup, patient, pridok, reports
+from web import consultations, emergency, followup, patient, pridok, reports
 from web import register as register_pages
 from web.changes import Changes, Listening
 from web.graph import Care
@@ -50,6 +50,7 @@ def parts(settings: Settings, around: Surroundings, house: House) -> Parts:
         sockets={PATH: graph},
         pages=[
             *consultations.pages(clinic, practice, finishing, register),
+            *emergency.pages(clinic, register),
             *register_pages.pages(clinic, register),
             *followup.pages(clinic),
             *patient.pages(clinic),

@@ -22,6 +22,7 @@ from resources.store import patients, referrals, staff, visits
 from resources.store.connect import Connection
 from resources.store.readings import REFUSED
 from resources.video import VideoAway
+from web.addresses import pages_at, results_at
 from web.staff import (
     LIVE,
     PROVIDER,
@@ -144,8 +145,8 @@ def shown(
         referral = referrals.one(db, clinic.sealer, one.referral) if one.referral else None
         link = visits.of_consultation(db, clinic.sealer, one.id) if one.treated_by(actor) else None
         events = kept.events(db, one.id)
-        may = offered(one, actor)
-        providers = staff.names(db, staff.Role.PROVIDER) if "assign" in may else []
+        may = offered(one, actor) | ({"export"} if treats and actor.role is Acting.PROVIDER else set())
+        providers = staff.names(db, staff.Role.PROVIDER) if "assign" in may else {}
     return render(
         request,
         "consultations/consultation.html",
@@ -157,17 +158,19 @@ def shown(
         events=events,
         history=[other for other in history if other.id != one.id] if treats else [],
         room=behind_of(link.body) if link and one.state is State.IN_PROGRESS and not one.ends_at else None,
-        link=f"{address(clinic)}/visit/{behind_of(link.body).token}" if link and not one.ends_at else "",
+        link=f"{pages_at(clinic.settings)}/visit/{behind_of(link.body).token}"
+        if link and not one.ends_at
+        else "",
         may=may,
         buttons=may & {"screen", "pick", "start", "hang-up", "result"},
         channels=[(channel.value, channel.value) for channel in Channel],
-        providers=[(name, name) for name in providers],
+        providers=list(providers.items()),
         reasons=[(reason.value, reason.value.replace("_", " ")) for reason in Reason],
         outcomes=[(name, name.replace("_", " ")) for name in finishing.outcomes],
         codes=sorted(clinic.codes.codes) if one.state is State.IN_PROGRESS else [],
         problems=[_by_label(problem) for problem in problems],
         given=given or dict.fromkeys(MEMBERS, ""),
-        result_address=f"{clinic.settings.text('PRIDOK_JOURNAL_URL', results_at(clinic))}/journal/{one.id}",
+        result_address=f"{results_at(clinic.settings)}/journal/{one.id}",
     )
 
 
@@ -175,17 +178,6 @@ def _by_label(problem: str) -> str:
     """A problem of the report under its field's own name."""
     member, _, rest = problem.partition(": ")
     return f"{LABELS.get(member, member)}: {rest}"
-
-
-def address(clinic: Clinic) -> str:
-    """Where patients reach us."""
-    default = f"http://127.0.0.1:{clinic.settings.text('HANDOFF_WEB_PORT', '8080')}"
-    return clinic.settings.text("PRIDOK_PUBLIC_URL", default).rstrip("/")
-
-
-def results_at(clinic: Clinic) -> str:
-    """Where the decrypt service is reached."""
-    return f"http://127.0.0.1:{clinic.settings.text('HANDOFF_DECRYPT_PORT', '8091')}"
 
 
 def offered(one: Consultation, actor: Actor) -> frozenset[str]:

@@ -12,7 +12,7 @@ from assets.pridok.clinic import Clinic
 from assets.pridok.followup import Known, Look
 from assets.pridok.rows import contact_of
 from resources.store import consultations as kept
-from resources.store import patients, readings
+from resources.store import patients, readings, staff
 from resources.store.connect import Connection
 from web.staff import ADMINISTRATOR, Page, PageRequest, Problem, Response, log_access, page, render
 
@@ -56,6 +56,7 @@ def _subjects(db: Connection, clinic: Clinic) -> Mapping[int, int]:
 
 def _looks(db: Connection, subjects: Mapping[int, int], request: PageRequest, days: int) -> list[Look]:
     found = readings.since(db, request.house.now() - timedelta(days=days), ROLES)
+    called = staff.full_names(db)
     return [
         Look(
             at=one.at,
@@ -64,6 +65,8 @@ def _looks(db: Connection, subjects: Mapping[int, int], request: PageRequest, da
             what=one.what,
             patient=subjects[one.subject],
             given=one.given,
+            emergency=one.emergency,
+            called=called.get(one.who, ""),
         )
         for one in found
         if one.subject is not None and one.subject in subjects

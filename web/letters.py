@@ -18,7 +18,7 @@ from resources.store import consultations as kept
 from resources.store import patients, visits
 from resources.store.connect import Away, Connection
 from resources.store.visits import MOST_TRIES, Due
-from web.consultation import address
+from web.addresses import pages_at
 from web.logs import place_of
 
 log = logging.getLogger("handoff.mail")
@@ -83,5 +83,5 @@ class Letters:
         if to is None:
             return None
         kind: letters.Kind = "link" if due.kind == "link" else "thanks"
-        where = f"{address(self._clinic)}/visit/{behind_of(link.body).token}"
+        where = f"{pages_at(self._clinic.settings)}/visit/{behind_of(link.body).token}"
         return Mail(to, letters.SUBJECTS[kind], letters.text(kind, where))

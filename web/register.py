@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from assets.pridok import followup
+from assets.pridok import followup, reading
 from assets.pridok.actors import Actor
 from assets.pridok.actors import Role as Acting
 from assets.pridok.clinic import Clinic
@@ -20,9 +20,10 @@ from assets.pridok.rows import consultation_of
 from resources.store import consultations as kept
 from resources.store import readings
 from resources.store.connect import Connection
-from resources.store.readings import Reading
+from resources.store.readings import REFUSED, Reading
 from web.consultation import in_plain_words
 from web.staff import (
+    PROVIDER,
     SECRETARY,
     Page,
     PageRequest,
@@ -72,6 +73,16 @@ def _entry(
         return register.entry(db, who)
     except Gone:
         raise NOBODY from None
+
+
+def _asked(request: PageRequest) -> int:
+    return int(request.path_params["id"])
+
+
+def _treats(request: PageRequest, db: Connection) -> bool:
+    """Whether the provider who asks treats the person of the address; nothing of the person is read for it."""
+    found = [consultation_of(row) for row in kept.of_patient(db, _asked(request))]
+    return reading.treats(_asked(request), _actor(request), found)
 
 
 def readings_of(db: Connection, clinic: Clinic, entry: Entry) -> list[Reading]:
@@ -167,12 +178,18 @@ def readers(clinic: Clinic, register: Register) -> Page:
 
 
 def export(clinic: Clinic, register: Register) -> Page:
-    """All the application itself knows of one person, as a file: contact, consultations, who looked."""
+    """All the application itself knows of one person, as a file: contact, consultations, who looked.
 
-    @page(PATH + "/export", roles={SECRETARY}, method="POST", title="A patient's data")
+    A secretary may have anybody's, a provider that of somebody they treat.
+    """
+
+    @page(PATH + "/export", roles={SECRETARY, PROVIDER}, method="POST", title="A patient's data")
     def exported(request: PageRequest) -> Response:
         why = request.field("reason", "why the data is handed out")
         with request.house.store() as db:
+            if request.person.role == PROVIDER and not _treats(request, db):
+                log_access(request, f"{REFUSED}all data of a patient", clinic.subject(_asked(request)), why)
+                raise NOBODY
             entry = looked_up(request, db, clinic, register, "all data of a patient", why)
             rows = kept.of_patient(db, entry.patient.id)
             content = {

@@ -32,9 +32,11 @@ NEARLY_FULL = (2_000_000_000, 0.10)
 FULL = (200_000_000, 0.02)
 
 #: Whose incidents these are: what is not wrong any more is over.
-SCOPES = ("watch:", "failed:")
+SCOPES = ("watch:", "failed:", "told:")
+#: What has happened and is no state: it is told, and never over.
+HAPPENED = "told:"
 
-#: What a lane of its own would have people told: incidents whose keys begin with ``watch:``.
+#: What a lane of its own would have people told: incidents whose keys begin with ``watch:`` or ``told:``.
 Look = Callable[[Connection], Sequence[Incident]]
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -177,7 +179,7 @@ class Watch:
             return
         self._say_store(away=False)
         for opened, recovered in changes:
-            self._notices.say(opened, recovered)
+            self._notices.say(opened, [one for one in recovered if not one.key.startswith(HAPPENED)])
 
     def _disk(self) -> Disk | None:
         if self._data is None:

@@ -1,8 +1,9 @@
 """The follow-up of looks at patients' data: which of them somebody should ask about. Pure; names never leave it.
 
-Four signs, each of which has innocent reasons, so that a person asks and no machine decides: a provider read somebody
-they never treated; somebody read a patient of their own name, or of their own surname; somebody read very many within
-an hour; somebody was refused. An account's name is compared with the patient's: ``line.danser`` and Line Danser.
+Each sign has innocent reasons, so that a person asks and no machine decides: a provider read somebody they never
+treated, or said that it was an emergency; somebody read a patient of their own name, or of their own surname; somebody
+read very many within an hour; somebody was refused. The names of the account and of the person behind it are held
+against the patient's: ``line.danser``, or Line Berg Danser, and Line Danser.
 """
 
 import re
@@ -18,6 +19,7 @@ PAUSE: Final = timedelta(minutes=15)
 MANY: Final = 30
 
 SIGNS: Final = {
+    "emergency": "opened a record in an emergency",
     "no_booking": "read somebody they have not treated",
     "own_name": "read a patient of their own name",
     "same_surname": "read a patient of their own surname",
@@ -28,7 +30,7 @@ SIGNS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """One look at one person, by the person's entry in the register."""
+    """One look at one person, by the person's entry in the register; ``called`` is the full name of who looked."""
 
     at: datetime
     who: str
@@ -36,6 +38,8 @@ class Look:
     what: str
     patient: int
     given: bool = True
+    emergency: bool = False
+    called: str = ""
 
 
 class Read(Protocol):
@@ -148,9 +152,12 @@ def signs(look: Look, known: Known) -> Iterator[str]:
     if not look.given:
         yield "refused"
         return
-    if look.role == "provider" and look.who not in known.treated_by:
+    if look.emergency:
+        yield "emergency"
+    elif look.role == "provider" and look.who not in known.treated_by:
         yield "no_booking"
-    mine, last, first = _words(look.who), _words(known.last_name), _words(known.first_name)
+    mine = _words(look.who) | _words(look.called)
+    last, first = _words(known.last_name), _words(known.first_name)
     if last and last <= mine:
         yield "own_name" if first & mine else "same_surname"
 

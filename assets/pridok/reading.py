@@ -1,13 +1,19 @@
 """Who may read what of a consultation. Every reading that is allowed here is logged by whoever shows it.
 
 A secretary sees names and contact of all, a provider those of the open list and of what they treat, and
-results only a provider who treats the patient. Nobody else sees either.
+results only a provider who treats the patient. Nobody else sees either, but for an emergency: then a provider opens
+the record of somebody they have not treated, for a while, with a reason, and is asked about it afterwards.
 """
 
 from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final
 
 from assets.pridok.actors import Actor, NotAllowed, Role
 from assets.pridok.consultation import Consultation, State
+
+#: A record that was opened in an emergency is closed again after this.
+EMERGENCY_LASTS: Final = timedelta(hours=1)
 
 
 def may_see_names(consultation: Consultation, actor: Actor) -> bool:
@@ -32,9 +38,20 @@ def treats(patient: int, actor: Actor, consultations: Iterable[Consultation]) ->
     )
 
 
-def require_result(patient: int, actor: Actor, consultations: Iterable[Consultation], reason: str) -> None:
-    """Refuse the opening of a result to all but a provider who treats the patient and says why."""
-    if not treats(patient, actor, consultations):
+def require_result(
+    patient: int,
+    actor: Actor,
+    consultations: Iterable[Consultation],
+    reason: str,
+    *,
+    emergency: bool = False,
+) -> None:
+    """Refuse the opening of a result to all but a provider who treats the patient and says why.
+
+    ``emergency``: they have opened the patient's record in an emergency, and that still lasts.
+    """
+    opened = emergency and actor.role is Role.PROVIDER
+    if not opened and not treats(patient, actor, consultations):
         raise NotAllowed("result: only a provider who treats the patient may read it")
     if not reason.strip():
         raise NotAllowed("reason: missing; say why the result is read, it goes to the access log")

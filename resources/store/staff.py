@@ -16,6 +16,7 @@ from resources.store.operators import NotPossible, Who
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 FACILITY = re.compile(r"[0-9A-Z]{2}D[0-9A-Z]{7}")
+NO_SUCH = "there is no account of that name: `handoff staff list` shows them"
 
 
 class Role(enum.StrEnum):
@@ -49,25 +50,33 @@ class Account:
     disabled_at: datetime | None
     seen_at: datetime | None
     facility: str | None = None
+    full_name: str = ""
 
 
 # -- accounts, as the owner --------------------------------------------------------------------------------------
 
 
 def add(
-    owner: Connection, name: str, role: Role, password: str, who: Who, *, facility: str | None = None
+    owner: Connection,
+    name: str,
+    role: Role,
+    password: str,
+    who: Who,
+    *,
+    facility: str | None = None,
+    full_name: str = "",
 ) -> int:
     """A new account; ``password`` is hashed already."""
-    facility = _clia(facility)
+    facility, full_name = _clia(facility), _full(full_name)
     if not NAME.fullmatch(name):
         raise NotPossible(
             "an account's name is up to 64 small letters, digits, dots, dashes, underscores and @"
         )
     with owner.transaction():
         row: Any = owner.execute(
-            "INSERT INTO staff (name, role, password, facility) VALUES (%s, %s, %s, %s)"
+            "INSERT INTO staff (name, role, password, facility, full_name) VALUES (%s, %s, %s, %s, %s)"
             " ON CONFLICT (name) DO NOTHING RETURNING id",
-            [name, role, password, facility],
+            [name, role, password, facility, full_name],
         ).fetchone()
         if row is None:
             raise NotPossible(f"there is an account of that name: `handoff staff password {name}` changes it")
@@ -84,6 +93,25 @@ def set_facility(owner: Connection, name: str, facility: str | None, who: Who) -
         ).fetchone()
         _ended(owner, row)
         _note(owner, who, f"facility set: {facility or 'none'}", name)
+
+
+def set_full_name(owner: Connection, name: str, full_name: str, who: Who) -> None:
+    """How the person behind an account is called."""
+    with owner.transaction():
+        row = owner.execute(
+            "UPDATE staff SET full_name = %s WHERE name = %s RETURNING id", [_full(full_name), name]
+        ).fetchone()
+        if row is None:
+            raise NotPossible(NO_SUCH)
+        _note(owner, who, "full name set", name)
+
+
+def _full(name: str) -> str:
+    """A person's name on one line."""
+    written = " ".join(name.split())
+    if len(written) > 100:
+        raise NotPossible("a person's name has up to 100 characters")
+    return written
 
 
 def _clia(facility: str | None) -> str | None:
@@ -119,7 +147,7 @@ def disable(owner: Connection, name: str, who: Who) -> None:
 
 def _ended(owner: Connection, row: Any) -> None:
     if row is None:
-        raise NotPossible("there is no account of that name: `handoff staff list` shows them")
+        raise NotPossible(NO_SUCH)
     owner.execute("DELETE FROM staff_session WHERE staff = %s", [row[0]])
 
 
@@ -134,7 +162,8 @@ def accounts(db: Connection) -> list[Account]:
     """Every account, by name."""
     rows: list[Any] = db.execute(
         """
-        SELECT s.id, s.name, s.role, s.created_at, s.disabled_at, max(t.seen_at), s.facility
+        SELECT s.id, s.name, s.role, s.created_at, s.disabled_at, max(t.seen_at), s.facility,
+               s.full_name
           FROM staff AS s LEFT JOIN staff_session AS t ON t.staff = s.id GROUP BY s.id ORDER BY s.name
         """
     ).fetchall()
@@ -147,17 +176,26 @@ def accounts(db: Connection) -> list[Account]:
             disabled_at=disabled,
             seen_at=seen,
             facility=facility,
+            full_name=full_name,
         )
-        for number, name, role, created, disabled, seen, facility in rows
+        for number, name, role, created, disabled, seen, facility, full_name in rows
     ]
 
 
-def names(db: Connection, role: Role) -> list[str]:
-    """The accounts of a role that may sign in, by name."""
-    rows = db.execute(
-        "SELECT name FROM staff WHERE role = %s AND disabled_at IS NULL ORDER BY name", [role]
+def names(db: Connection, role: Role) -> dict[str, str]:
+    """The accounts of a role that may sign in, by name; each with its person's full name, or its own."""
+    rows: list[Any] = db.execute(
+        "SELECT name, coalesce(nullif(full_name, ''), name) FROM staff"
+        " WHERE role = %s AND disabled_at IS NULL ORDER BY name",
+        [role],
     ).fetchall()
-    return [row[0] for row in rows]
+    return dict(rows)
+
+
+def full_names(db: Connection) -> dict[str, str]:
+    """How the people behind the accounts are called, those included who may sign in no more."""
+    rows: list[Any] = db.execute("SELECT name, full_name FROM staff WHERE full_name <> ''").fetchall()
+    return dict(rows)
 
 
 # -- signing in --------------------------------------------------------------------------------------------------

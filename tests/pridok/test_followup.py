@@ -1,6 +1,7 @@
 """Which looks somebody should ask about."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ LINE = Known(treated_by={"provider"}, first_name="Line", last_name="Danser")
 
 
 def look(
-    who: str = "provider", role: str = "provider", patient: int = 1, minutes: int = 0, **more: bool
+    who: str = "provider", role: str = "provider", patient: int = 1, minutes: int = 0, **more: Any
 ) -> Look:
     return Look(
         at=NOON + timedelta(minutes=minutes),
@@ -34,6 +35,11 @@ def look(
         (look(who="line.danser", role="secretary"), ["own_name"]),
         (look(who="danser.line@clinic", role="secretary"), ["own_name"]),
         (look(who="linedanser", role="secretary"), []),
+        (look(who="k42", role="secretary", called="Kari Danser Moe"), ["same_surname"]),
+        (look(who="k42", role="secretary", called="Line Marie Danser"), ["own_name"]),
+        (look(who="k42", role="secretary", called="Line Moe"), []),
+        (look(who="other", emergency=True), ["emergency"]),
+        (look(who="other", emergency=True, called="Kari Danser"), ["emergency", "same_surname"]),
         (look(who="kari.danser", role="secretary", given=False), ["refused"]),
     ],
 )

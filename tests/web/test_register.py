@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from resources.store import staff
+from resources.store.connect import connect
 from resources.store.looks import looks
 from resources.store.lookup import log_access
 from resources.store.staff import Role
 from tests.conftest import Database
 from tests.pridok.room import PUBLIC, referral
-from tests.web.browser import Browser, account, accounts, as_
+from tests.web.browser import WHO, Browser, account, accounts, as_
 from tests.web.conftest import Deployed
 
 TOKEN = "pridoks-secret"
@@ -151,6 +153,15 @@ def test_an_administrator_is_shown_what_to_ask_about_and_no_name(house: House) -
     assert "Read a patient of their own surname" in page
     assert "kari.danser" in page
     assert "Line" not in page
+    account(house.database, "k42", Role.SECRETARY)
+    as_(house.client, "k42").get(consultation)
+    assert "k42" not in administrator.get("/access/follow-up").text
+    with connect(house.database.cluster.owner_url) as owner:
+        staff.set_full_name(owner, "k42", " Line  Danser ", WHO)
+    page = administrator.get("/access/follow-up").text
+    assert "Read a patient of their own name" in page
+    assert "k42" in page
+    assert "Line" not in page
     assert administrator.get("/access/follow-up?days=8").status_code == 400
     assert as_(house.client, "operator").get("/access/follow-up").status_code == 403
     with house.database.connect() as db:
@@ -177,3 +188,20 @@ def test_looks_at_every_subject_can_be_asked_for_and_leafed_through(house: House
     administrator.get("/access/follow-up")  # looks of its own: another subject
     assert "the follow-up report" not in administrator.get(html.unescape(older)).text
     assert administrator.get("/access?subject=9999999999999999999").status_code == 400
+
+
+def test_a_provider_gets_the_data_of_somebody_they_treat_and_of_nobody_else(house: House) -> None:
+    path = house.refer(1)
+    consultation = f"/consultations/{house.database.one('SELECT max(id) FROM pridok_consultation')}"
+    provider, other = as_(house.client, "provider"), as_(house.client, "other")
+    assert provider.post(f"{path}/export", page="/", reason="to see it").status_code == 404
+    house.secretary.post(f"{consultation}/screen", page=consultation)
+    assert f'action="{path}/export"' not in provider.get(consultation).text
+    provider.post(f"{consultation}/pick", page=consultation)
+    assert f'action="{path}/export"' in provider.get(consultation).text
+    told = provider.post(f"{path}/export", page=consultation, reason="she wants it at another clinic")
+    assert told.json()["contact"]["first_name"] == "Line"
+    refused = other.post(f"{path}/export", page="/", reason="to see it")
+    assert (refused.status_code, "Line" in refused.text) == (404, False)
+    with house.database.connect() as db:
+        assert looks(db, who="other")[0].what == "refused: all data of a patient"

@@ -84,3 +84,15 @@ def test_the_web_service_can_make_itself_no_account(database: Database) -> None:
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 db.execute(statement)
+
+
+def test_a_person_has_a_full_name_that_can_change(database: Database) -> None:
+    add = ("staff", "add", "kari", "--role", "secretary", "--full-name", "Kari  Moe", *BY)
+    assert handoff(database, *add, stdin=f"{WORDS}\n").code == 0
+    assert "Kari Moe" in handoff(database, "staff", "list").out
+    assert handoff(database, "staff", "full-name", "Kari", "Kari Moe Lie", *BY).code == 0
+    assert "Kari Moe Lie" in handoff(database, "staff", "list").out
+    assert handoff(database, "staff", "full-name", "nobody", "No Body", *BY).code == 1
+    assert handoff(database, "staff", "full-name", "kari", "x" * 101, *BY).code == 1
+    acts = database.rows("SELECT what, target FROM audit WHERE who = 'Katie' ORDER BY id")
+    assert acts == [("account added: secretary", "kari"), ("full name set", "kari")]

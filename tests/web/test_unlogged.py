@@ -79,6 +79,8 @@ LOOKS = [
     ("secretary", "POST", "/patients/{patient}/compare", {"number": OTHER}, "Danser"),
     ("secretary", "POST", "/patients/{patient}/readers", WHY, "Danser"),
     ("secretary", "POST", "/patients/{patient}/export", WHY, "Danser"),
+    ("provider", "POST", "/patients/{patient}/export", WHY, "Danser"),
+    ("provider", "POST", "/consultations/emergency", {**WHY, "number": NUMBER, "known": "1"}, "Danser"),
     ("reader", "POST", "/journal/{consultation}", WHY, NOTE),
 ]
 
