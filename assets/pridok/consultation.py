@@ -24,6 +24,7 @@ CATEGORY: Final = "insurance"
 #: A change is told to whoever listens with the row it made, and PostgreSQL tells at most 8,000 bytes at a time.
 LONGEST_ORGANISATION: Final = 200
 MOST_PATIENTS: Final = 20
+EARLIEST_YEAR, LATEST_YEAR = 2000, 2199
 
 
 class State(enum.StrEnum):
@@ -319,4 +320,7 @@ def _theirs(consultation: Consultation, actor: Actor, *, to: str) -> None:
 def _utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise Impossible("time: without its zone; give one")
+    # At the ends of the calendar a time cannot be shown in another zone, and a list that holds it could not be shown.
+    if not EARLIEST_YEAR <= moment.year <= LATEST_YEAR:
+        raise Impossible(f"time: look at the year; it must be from {EARLIEST_YEAR} to {LATEST_YEAR}")
     return moment.astimezone(UTC)

@@ -188,6 +188,12 @@ def test_a_time_without_a_zone_is_refused() -> None:
         c.start(picked(), PROVIDER, datetime(2026, 3, 2, 9, 0))  # noqa: DTZ001
 
 
+@pytest.mark.parametrize("year", [1, 1999, 2200, 9999])
+def test_a_year_that_was_typed_wrongly_is_refused(year: int) -> None:
+    with pytest.raises(Impossible, match="look at the year"):
+        c.update(screened(), SECRETARY, planned_at=T0.replace(year=year))
+
+
 def test_the_hour_of_a_clock_change_is_counted() -> None:
     oslo = ZoneInfo("Europe/Oslo")
     before, after = datetime(2022, 10, 30, 1, 30, tzinfo=oslo), datetime(2022, 10, 30, 3, 30, tzinfo=oslo)
