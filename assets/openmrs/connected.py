@@ -17,7 +17,7 @@ from assets.openmrs.mapping import FarKind
 from assets.openmrs.membership import present
 from assets.openmrs.ports import Learnt, Outcome, Settled
 from assets.openmrs.shelf import StoreShelf
-from assets.openmrs.sync import Sync
+from assets.openmrs.sync import Apart, Sync
 from assets.openmrs.tree import decode, text
 from assets.openmrs.turns import InHand, Turn
 from resources import partner_http
@@ -42,13 +42,14 @@ class Connected:
         settings: Settings,
         shelf: StoreShelf,
         turn: Turn,
+        apart: Apart | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.link = link
         self._over = partner_http.transport(connections=link.at_once + 2)
         self.ends = {side: self._end(side, settings) for side in Side}
         self.outbox = ChildOutbox(link.outbox_url) if link.push == "C" else None
-        self._shelf, self._turn, self._clock = shelf, turn, clock
+        self._shelf, self._turn, self._apart, self._clock = shelf, turn, apart, clock
         self._room = asyncio.Semaphore(link.at_once)
         self._hand = InHand()
         self._asking = asyncio.Lock()
@@ -106,7 +107,15 @@ class Connected:
 
     async def _settled(self, told: Told, shelf: StoreShelf) -> Settled:
         catchment = await self._present()
-        sync = Sync(self.link, self.ends, shelf, catchment, hand=self._hand, learnt=self._learnt)
+        sync = Sync(
+            self.link,
+            self.ends,
+            shelf,
+            catchment,
+            hand=self._hand,
+            learnt=self._learnt,
+            apart=self._apart,
+        )
         async with sync.alone(told.on, told.key):
             # Only of a patient it matters what the publisher said: whether older records are to be fetched.
             actions = await shelf.actions() if told.type == "Patient" else frozenset()

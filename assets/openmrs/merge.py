@@ -15,6 +15,9 @@ from assets.openmrs.canonical import as_written, elements, same, without_id
 from assets.openmrs.events import Side
 from assets.openmrs.tree import Json, Tree, digest
 
+#: Arrays to which no server adds by itself.
+ADDED_BY_PEOPLE = frozenset({"name", "address", "identifier", "telecom"})
+
 
 class Policy(enum.Enum):
     """What happens when both sides changed. Under ``MANUAL`` a person looks even at disjoint changes."""
@@ -263,3 +266,25 @@ def stuck(wanted: tuple[Change, ...], read_back: Tree) -> list[str]:
         if not same(change.after, now.get(change.element))
         and not (change.after is not None and _content(change.element, change.after) in contents)
     ]
+
+
+def meanwhile(before: Tree, wanted: tuple[Change, ...], read_back: Tree) -> tuple[Change, ...]:
+    """What somebody else changed between our reading and the read-back, as the changes that undo it.
+
+    Only values that were there and are others now, and new names, addresses and the like: what else appears or is
+    lost may be the server's own answer to what we wrote.
+    """
+    ours = {change.element for change in wanted}
+    contents = {_content(change.element, change.after) for change in wanted if change.after is not None}
+
+    def foreign(found: Change) -> bool:
+        if found.element in ours or found.after is None:
+            return False
+        added = found.element.partition("[")[0] in ADDED_BY_PEOPLE
+        return found.before is not None or (added and _content(found.element, found.after) not in contents)
+
+    return tuple(
+        replace(found, before=found.after, after=found.before, written=as_written(before, name))
+        for name, found in changes(before, read_back).items()
+        if foreign(found)
+    )

@@ -7,7 +7,8 @@ more: both sides are read before anything is written.
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from assets.drain.settings import SinglesLane, pace
 from assets.openmrs import hints
 from assets.openmrs import links as written
 from assets.openmrs.connected import Connected, failure
-from assets.openmrs.events import Side
+from assets.openmrs.events import Key, Side
 from assets.openmrs.links import Link, LinksError
 from assets.openmrs.shelf import StoreShelf
-from assets.openmrs.turns import Turn
+from assets.openmrs.sync import Apart
+from assets.openmrs.turns import Shared, Turn
 from resources.errors import Refused
 from resources.settings import SettingError, Settings
 from resources.store import sync_records
@@ -103,6 +105,7 @@ class Client:
         self._settings = settings
         self._lend = BorrowedAsync(settings.database_url, "handoff openmrs", BORROWED)
         self._turns: list[AsyncConnection] = []
+        self._shared: asyncio.Future[Shared] | None = None
         self._open: dict[str, asyncio.Future[Connected]] = {}
 
     async def send(self, message: Message) -> Receipt:
@@ -132,7 +135,28 @@ class Client:
         turn = Turn(partial(sync_records.lock, db, lock), partial(sync_records.unlock, db, lock))
         beside = {side: self._beside(name, side) for side in Side}
         shelf = StoreShelf(self._lend, self.sealer, Ids(await process_number(db)), name, beside)
-        return Connected(self.links[name], self._settings, shelf, turn)
+        return Connected(self.links[name], self._settings, shelf, turn, await self._apart(name, beside))
+
+    async def _apart(self, name: str, beside: Mapping[Side, Sequence[object]]) -> Apart | None:
+        """What keeps the other links from a record of a server they lead to as well; None where there are none."""
+        there = {side: self.links[name].on(side).url for side in Side if beside[side]}
+        if not there:
+            return None
+        if self._shared is None:
+            self._shared = asyncio.ensure_future(self._share())
+        shared, blind = await self._shared, self.sealer.blind
+
+        def apart(keys: Mapping[Side, Key]) -> AbstractAsyncContextManager[None]:
+            return shared.all_of(
+                [blind("lock", hints.LANE, url, str(keys[side])) for side, url in there.items()]
+            )
+
+        return apart
+
+    async def _share(self) -> Shared:
+        db = await connect_async(self._settings.database_url, "handoff openmrs records")
+        self._turns.append(db)
+        return Shared(partial(sync_records.take, db), partial(sync_records.give, db))
 
     def _beside(self, name: str, side: Side) -> list[tuple[str, Side]]:
         """The other links to the same server: what one of them writes there, this one hears of."""

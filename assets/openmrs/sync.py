@@ -5,10 +5,10 @@ as ``Settled`` for the store, and before a first byte leaves it has told the sto
 A server that is away raises ``TryLater`` or ``PartnerAway`` out of here, and so parks nothing (R7).
 """
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
-from typing import TypeGuard
+from typing import TypeAlias, TypeGuard
 
 from assets.openmrs.canonical import canonical
 from assets.openmrs.catchment import Catchment, Leaving
@@ -18,7 +18,7 @@ from assets.openmrs.events import Action, Key, Side
 from assets.openmrs.links import Link
 from assets.openmrs.mapping import Mapped, Target, calls, message_kind, outgoing
 from assets.openmrs.membership import Membership, enters
-from assets.openmrs.merge import Change, applied, changes, stuck
+from assets.openmrs.merge import Change, applied, changes, meanwhile, stuck
 from assets.openmrs.neighbours import DEEPEST, Neighbours, renumbered
 from assets.openmrs.ports import FarEnd, Learnt, Outcome, Settled, Shelf, reading
 from assets.openmrs.reconcile import (
@@ -43,6 +43,9 @@ from assets.openmrs.tree import Tree
 from assets.openmrs.turns import CROSSED_SECONDS, InHand
 from resources.errors import OneAway, Refused
 
+#: Keeps other links to the same servers from a record of these ids.
+Apart: TypeAlias = Callable[[Mapping[Side, Key]], AbstractAsyncContextManager[None]]
+
 UNDECIDED = Decision()
 #: A server answers an edited record of these types under another uuid.
 RENUMBERED = frozenset({"Observation"})
@@ -54,7 +57,8 @@ ALL_OF_IT = "(the record itself)"
 class Sync:
     """Settles records of one link; ``catchment`` has the run's members where it is a Group.
 
-    ``hand`` and ``learnt`` are the link's in this run: others settle their records beside us.
+    ``hand`` and ``learnt`` are the link's in this run: others settle their records beside us. ``apart`` has other
+    links to the same servers leave a record alone, by its ids there.
     """
 
     def __init__(
@@ -66,8 +70,10 @@ class Sync:
         *,
         hand: InHand | None = None,
         learnt: Learnt | None = None,
+        apart: Apart | None = None,
     ) -> None:
         self._link = link
+        self._apart = apart
         self._ends = ends
         self._shelf = shelf
         self._hand = hand or InHand()
@@ -83,8 +89,15 @@ class Sync:
             name = key if fixed else await self._name(side, key)
             async with self._hand.one(name):
                 if fixed or name == await self._name(side, key):  # it may have got another id while we waited
-                    yield
+                    async with await self._alone_there(side, key):
+                        yield
                     return
+
+    async def _alone_there(self, side: Side, key: Key) -> AbstractAsyncContextManager[None]:
+        if self._apart is None:
+            return nullcontext()
+        state, _ = await self._state(side, key)
+        return self._apart({each: Key(key.type, state.on(each).id) for each in Side})
 
     async def _name(self, side: Side, key: Key) -> Key:
         state, _ = await self._state(side, key)
@@ -319,7 +332,7 @@ class Sync:
         if isinstance(write, Create) or state.type != "Patient":
             state = renumbered(state, write.side, sent.id)
         back = await reading(self._ends[write.side], state.type, state.on(write.side).id)
-        readings[write.side] = back
+        readings[write.side] = _exchanged(write, readings[write.side], back)
         return state, _unkept(write, mapped, back)
 
     def _mapped(self, state: RecordState, write: Write, readings: Mapping[Side, Reading]) -> Mapped:
@@ -379,6 +392,17 @@ def _is_down(write: Write) -> TypeGuard[Create]:
 def _parked(key: Key, state: RecordState, missing: tuple[Key, ...]) -> Settled:
     reason = f"waits for {', '.join(each.type for each in missing)} on the other side"
     return _done(key, state, Outcome.PARKED, reason, waits_for=missing)
+
+
+def _exchanged(write: Write, before: Reading, back: Reading) -> Reading:
+    """What was read back, without what somebody else changed while we wrote.
+
+    Taken into the base it would be agreed between the sides and never carried over; the event it made finds it.
+    """
+    if not isinstance(write, Edit) or not isinstance(before, Alive) or not isinstance(back, Alive):
+        return back
+    foreign = meanwhile(before.record, write.changes, back.record)
+    return replace(back, record=applied(back.record, foreign)) if foreign else back
 
 
 def _unkept(write: Write, sent: Mapped, back: Reading) -> list[str]:

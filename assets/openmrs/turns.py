@@ -2,12 +2,13 @@
 
 Records lean on each other: two tasks that find the same patient missing would make two of them, so whoever needs a
 record that is in another's hand waits for it. Two that need each other's are told so, and one of them comes again
-later. Records that do not need each other are settled side by side.
+later. Records that do not need each other are settled side by side. Links that lead to one server settle a record of
+it one after the other: FHIR2 ignores conditions, so two that read it at once would overwrite each other.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,6 +19,7 @@ from resources.errors import OneAway
 TURN_SECONDS = 5.0
 #: Who crossed another's way comes again after this time.
 CROSSED_SECONDS = 1.0
+ELSEWHERE = "another link to the same server has the record in hand"
 
 
 class Turn:
@@ -53,6 +55,39 @@ class Turn:
                 await self._give()
             finally:
                 self._empty.set()
+
+
+class Shared:
+    """Records of servers that several links lead to, each in one link's hand.
+
+    Who meets one in another's does not wait for it but comes again: tasks of several links could wait in a ring.
+    """
+
+    def __init__(
+        self,
+        take: Callable[[Sequence[int]], Awaitable[Sequence[int]]],
+        give: Callable[[Sequence[int]], Awaitable[None]],
+    ) -> None:
+        self._take, self._give = take, give
+        self._held: set[int] = set()
+
+    @asynccontextmanager
+    async def all_of(self, locks: Sequence[int]) -> AsyncIterator[None]:
+        """Have the records of these locks in hand; ``take`` gives those that no other run has."""
+        wanted: set[int] = set(locks)
+        taken: Sequence[int] = ()
+        if self._held & wanted:
+            raise OneAway(ELSEWHERE, after_seconds=CROSSED_SECONDS)
+        self._held |= wanted
+        try:
+            taken = await self._take(sorted(wanted))
+            if len(taken) < len(wanted):
+                raise OneAway(ELSEWHERE, after_seconds=CROSSED_SECONDS)
+            yield
+        finally:
+            if taken:
+                await self._give(taken)
+            self._held -= wanted
 
 
 class InHand:

@@ -416,6 +416,21 @@ async def lock(db: AsyncConnection, key: int) -> None:
     await db.execute("SELECT pg_advisory_lock(%s)", [key])
 
 
+async def take(db: AsyncConnection, locks: Sequence[int]) -> list[int]:
+    """Those of the locks that nobody has, held until they are given back or the connection ends."""
+    rows: list[Any] = await (
+        await db.execute(
+            "SELECT n FROM unnest(%s::bigint[]) AS t(n) WHERE pg_try_advisory_lock(n)", [list(locks)]
+        )
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+async def give(db: AsyncConnection, locks: Sequence[int]) -> None:
+    """Give locks back."""
+    await db.execute("SELECT pg_advisory_unlock(n) FROM unnest(%s::bigint[]) AS t(n)", [list(locks)])
+
+
 async def unlock(db: AsyncConnection, key: int) -> None:
     """Give the turn back."""
     await db.execute("SELECT pg_advisory_unlock(%s)", [key])

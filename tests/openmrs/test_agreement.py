@@ -1,5 +1,9 @@
 """Both sides changed, or seem to have: merges, conflicts, echoes and losses, over real HTTP."""
 
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from assets.openmrs.events import Side
@@ -132,6 +136,45 @@ def test_a_policy_decides_a_clash_and_says_what_it_overruled(
     done = clinic.pull()[0]
     assert [clash.element for clash in done.overruled] == ["gender"]
     assert {clinic.records(side)[key_of(patient())]["gender"] for side in Side} == {kept}
+
+
+class Meanwhile:
+    """A far end at which somebody saves something while we write."""
+
+    def __init__(self, end: Any, save: Callable[[], object]) -> None:
+        self._end, self._save = end, save
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._end, name)
+
+    async def carry_out(self, message: bytes) -> Any:
+        done = await self._end.carry_out(message)
+        await asyncio.to_thread(self._save)
+        return done
+
+
+def test_what_somebody_saves_while_we_write_is_carried_over_afterwards(clinic: Clinic) -> None:
+    grace = key_of(patient())
+    clinic.edit(PARENT, patient())
+    clinic.cycle()
+    clinic.edit(PARENT, patient(), gender="other")
+    here = clinic.ends[CHILD]
+
+    def save() -> None:
+        now = clinic.records(CHILD)[grace]
+        second = {"id": own_id("second-home"), "use": "old", "city": "Jinja"}
+        clinic.edit(CHILD, now, birthDate="1991-05-17", address=[*now["address"], second])
+
+    clinic.ends[CHILD] = Meanwhile(here, save)  # type: ignore[assignment]
+    clinic.pull()
+    clinic.ends[CHILD] = here
+    clinic.push()
+    for side in Side:
+        now = clinic.records(side)[grace]
+        assert (now["gender"], now["birthDate"], len(now["address"])) == ("other", "1991-05-17", 2)
+    clinic.forget()
+    clinic.cycle()
+    assert clinic.writes(PARENT) + clinic.writes(CHILD) == []
 
 
 def test_a_local_edit_survives_a_stale_hint_from_the_parent(clinic: Clinic) -> None:

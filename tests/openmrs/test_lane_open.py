@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from assets.openmrs import remembering
+from assets.openmrs.canonical import canonical
 from assets.openmrs.events import Side
 from assets.openmrs.reconcile import Decision, Quarrel
 from resources.store.sync_records import TABLE
 from tests.conftest import Database
 from tests.openmrs.linked import Linked, linked
-from tests.openmrs.people import encounter, key_of, observation, patient, visit
+from tests.openmrs.people import encounter, in_home, key_of, observation, patient, visit
 from tests.openmrs.test_lane import decide
 
 PARENT, CHILD = Side.PARENT, Side.CHILD
@@ -154,3 +155,33 @@ def test_an_observation_edited_at_two_clinics_is_one_observation_and_one_clash(c
     assert clash.parent.after == {"value": above[0]}
     assert above[0] != said[link]
     assert clinics.states()["failed"] >= 1
+
+
+def test_two_clinics_that_edit_the_same_patients_at_once_overwrite_nothing(
+    database: Database, tmp_path: Path
+) -> None:
+    """Both links read and write the parent side by side; its server takes whatever comes last."""
+    people = [patient(f"p{number}") for number in range(16)]
+    with linked(database, tmp_path, links={"clinic-b": SECOND}) as clinic:
+        for person in people:
+            clinic.edit(PARENT, person)
+        clinic.drain()
+        clinic.drain()
+        for person in people:
+            clinic.edit(CHILD, person, gender="other", birthDate="1991-05-17")
+            told = {**person, "gender": "unknown", "address": in_home(person, postalCode="256")}
+            clinic.http.put(f"/_sandbox/{SECOND}/records/{key_of(person)}", json=told).raise_for_status()
+        clinic.fault(PARENT, delay_seconds=0.02, times=-1)
+        clinic.drain()
+        clinic.no_faults()
+        clinic.later()
+        clinic.drain()
+        assert clinic.outcomes()["conflict"] == len(people)
+        above = clinic.records(PARENT)
+        below = clinic.records(CHILD), dict(clinic.http.get(f"/_sandbox/{SECOND}/records").json())
+        for person in people:
+            said = above[key_of(person)]
+            assert said["gender"] in ("other", "unknown")
+            agreeing = [each for each in below if each[key_of(person)]["gender"] == said["gender"]]
+            assert len(agreeing) == 1
+            assert canonical(agreeing[0][key_of(person)]) == canonical(said)
