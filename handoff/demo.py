@@ -7,7 +7,6 @@ sends nothing. What the partners are is the sandbox's matter; it is reached by U
 import argparse
 import functools
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -15,9 +14,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from handoff import demo_consultations, demo_keys, demo_notes, demo_sync, environment, services, staff
+from handoff import (
+    demo_consultations,
+    demo_keys,
+    demo_notes,
+    demo_results,
+    demo_sync,
+    environment,
+    services,
+    staff,
+)
 from handoff.command import Fault
 from handoff.demo_keys import Readers
+from handoff.demo_traffic import Stage, orders, samples
 from handoff.supervisor import SupervisorError, tell
 from resources.settings import Settings
 from resources.store.connect import Connection, connect
@@ -27,15 +36,6 @@ from resources.store.values import State
 
 #: How long a check may take once everything runs; it is far less where nothing is wrong.
 CHECK_SECONDS = 150.0
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Where the demo plays: the settings of all services, and where they listen."""
-
-    settings: Mapping[str, str]
-    web: str
-    sandbox: str
 
 
 @dataclass(frozen=True)
@@ -97,47 +97,15 @@ def partners(settings: Mapping[str, str]) -> dict[str, str]:
         "HANDOFF_SMTP_PORT": str(environment.port(settings, "HANDOFF_SANDBOX_SMTP_PORT")),
         "HANDOFF_SMTP_TLS": "off",
     }
-    return {**demo, **demo_sync.settings(settings, sandbox), **settings}
-
-
-def samples(lane: str, source: str, count: int, *, setting: str, batch: int = 1) -> Callable[[Stage], None]:
-    """Send so many sample events of a source through the lane's door."""
-
-    def send(stage: Stage) -> None:
-        value = stage.settings[setting].split(",")[0]
-        words = [sys.executable, "-m", "sandbox.samples", source, "--count", str(count), "--to", stage.web]
-        words += ["--token", value, "--batch", str(batch)]
-        done = subprocess.run(  # noqa: S603 - our own words
-            words, cwd=environment.ROOT, capture_output=True, text=True, timeout=60, check=False
-        )
-        if done.returncode != 0:
-            raise SupervisorError(f"the sample events of {lane} were not taken: {done.stderr.strip()[-300:]}")
-
-    return send
-
-
-def orders(stage: Stage) -> None:
-    """Orders over Redox and over HL7 v2."""
-    samples("hcoint", "redox", 6, setting="REDOX_VERIFICATION_TOKENS")(stage)
-    port = environment.port(stage.settings, "HANDOFF_MLLP_PORT")
-    words = [sys.executable, "-m", "sandbox.samples", "northlab", "--count", "4"]
-    done = subprocess.run(  # noqa: S603 - our own words
-        [*words, "--to", f"mllp://127.0.0.1:{port}"],
-        cwd=environment.ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise SupervisorError(f"the sample orders over HL7 were not taken: {done.stderr.strip()[-300:]}")
+    return {**demo, **demo_results.settings(sandbox), **demo_sync.settings(settings, sandbox), **settings}
 
 
 def people(settings: Mapping[str, str]) -> None:
-    """The staff accounts of the demo."""
+    """The staff accounts of the demo; the secretary's is of the clinic that reports results of its own."""
     found = Settings(settings)
     with connect(found.owner_url, "handoff demo") as owner:
         staff.demo(found, owner)
+        demo_results.employ(owner)
 
 
 def notes(stage: Stage) -> None:
@@ -169,7 +137,9 @@ def at_the_insurers(stage: Stage, db: Connection, since: datetime) -> Iterator[s
 PLAYS: Sequence[Play] = (
     Play(
         "reportstream",
-        samples("reportstream", "reportstream", 300, setting="HANDOFF_TOKENS_REPORTSTREAM", batch=50),
+        demo_results.send,
+        demo_results.upload,
+        lambda stage, db, since: demo_results.wrong(stage),
     ),
     Play("elation", samples("elation", "elation", 200, setting="HANDOFF_TOKENS_ELATION", batch=20)),
     Play("hcoint", orders, notes),
@@ -257,6 +227,7 @@ def look_at(stage: Stage, settings: Mapping[str, str], readers: Readers | None) 
             "",
             f"  Dagster       http://127.0.0.1:{dagster}/asset-groups   lanes, runs, checks, the ledger's calendar",
             f"  Pages         {stage.web}/   sign in as operator, secretary, provider, clinician, administrator",
+            f"  Exceptions    {stage.web}/exceptions   as secretary: what ReportStream said of her results",
             f"  Partners      {stage.sandbox}/_sandbox   what each of them has received",
             f"  Secrets       {secrets}   senders' tokens, and HANDOFF_DEMO_PASSWORD",
             *([results] if results else []),

@@ -118,7 +118,7 @@ def _exception(told: Told) -> Noted:
     return Noted(
         number=about.event_id or about.accession_number,
         patient=f"{name.last_name}, {name.first_name}".strip(", "),
-        tested=about.date_tested[:16].replace("T", " ") or about.order_test_date,
+        tested=_day_and_hour(about.date_tested) or about.order_test_date,
         device=about.device.model or about.equipment_model_name,
         state=told.state.name.lower(),
         after=_after(told),
@@ -127,6 +127,15 @@ def _exception(told: Told) -> Noted:
             for at, severity, said in told.said
         ],
     )
+
+
+def _day_and_hour(text: str) -> str:
+    """A moment as it was on the sender's clock: by this the facility knows the test."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{at.day} {at:%b %Y, %H:%M}"
 
 
 def _after(told: Told) -> str:

@@ -48,7 +48,8 @@ _ADVICE: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         ),
         (
             r"phone",
-            f"A phone number has not ten digits. Check the patient's, the provider's and the facility's, {_CORRECT}.",
+            "A phone number does not have ten digits. Check the patient's, the provider's and the facility's,"
+            f" {_CORRECT}.",
         ),
         (
             r"postal|zip_code|patient_street|address",

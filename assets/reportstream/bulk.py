@@ -217,7 +217,7 @@ class _Judge:
             known = self.devices.pairs(*pair)
             self._pairs[pair] = self.devices.disease(pair[1]) if known else None
         disease = self._pairs[pair]
-        self._others += disease != COVID
+        self._others += disease not in (None, COVID)
         if disease is None:
             self.findings.add(WRONG_PAIR, line, "equipment_model_name", True, "INVALID_DATA")
         elif disease in ALL_DISEASES and disease not in self.diseases:

@@ -198,12 +198,17 @@ def _refusals(errors: Sequence[ItemRemark], keys: Sequence[str]) -> list[Remark]
     return found
 
 
+def _code(remark: ItemRemark) -> Sequence[str]:
+    """ReportStream's code for it; UNKNOWN is that of whatever has none."""
+    return () if remark.code in ("", "UNKNOWN") else (remark.code,)
+
+
 def _receipt(reply: Reply, keys: Sequence[str]) -> BatchReceipt:
     remarks = [
         Remark(
             place,
             "warning",
-            f"ReportStream warns about {remark.field or 'the item'} {remark.code}".strip(),
+            " ".join(("ReportStream warns about", remark.field or "the item", *_code(remark))),
             remark.said,
         )
         for remark in reply.remarks

@@ -85,7 +85,7 @@ def test_the_nurse_sees_which_result_which_remark_and_what_to_do(browser: Browse
     rows = page.locator("tbody > tr")
     expect(rows).to_have_count(2)
     expect(rows.nth(0)).to_contain_text("Wachowski-Featherstonehaugh")
-    expect(rows.nth(0)).to_contain_text("A phone number has not ten digits.")
+    expect(rows.nth(0)).to_contain_text("A phone number does not have ten digits.")
     expect(rows.nth(0)).to_contain_text("Accepted")
     expect(rows.nth(1)).to_contain_text("Okafor, Imani")
     expect(rows.nth(1)).to_contain_text("It has reached no health department.")

@@ -384,6 +384,10 @@ def test_a_character_nobody_sees_fills_no_cell() -> None:
 def test_where_only_covid_goes_the_rows_of_other_diseases_are_counted() -> None:
     flu = {"test_performed_code": "85477-8"}
     file = upload({}, flu, {**flu, "accession_number": "2"})
+    unknown = bulk.check(
+        io.BytesIO(upload({"equipment_model_name": "x"})), devices=known_devices(), now=NOW, covid_only=True
+    )
+    assert unknown.warnings == []
     found = bulk.check(io.BytesIO(file), devices=known_devices(), now=NOW, covid_only=True)
     assert (found.problems, judged(file).warnings) == ([], [])
     assert found.warnings == [

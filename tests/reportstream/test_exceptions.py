@@ -82,6 +82,17 @@ def test_a_warning_is_kept_with_reportstreams_own_words_sealed(database: Databas
     assert b"Invalid phone" not in bytes(database.one("SELECT body FROM remark"))  # type: ignore[call-overload]
 
 
+def test_a_code_that_says_nothing_is_left_out_of_the_words(database: Database) -> None:
+    answer = warned("b")
+    answer["warnings"] = [{**answer["warnings"][0], "errorCode": "UNKNOWN"}]  # type: ignore[index]
+    with lane(database) as one:
+        one.take({"event_id": "a"}, {"event_id": "b"})
+        one.fault("reportstream", status=201, take=True, times=1, body=answer, match="POST /api/reports$")
+        one.run()
+    [(_, text)] = words(told(database))
+    assert text.startswith("ReportStream warns about Patient_phone_number: Invalid phone number")
+
+
 def test_one_that_is_refused_alone_without_a_name_is_told_why(database: Database) -> None:
     with lane(database) as one:
         one.take({"event_id": "a"}, {"event_id": "b", "patient.last_name": "Bad"})

@@ -42,6 +42,7 @@ def nurse(database: Database, client: httpx.Client) -> Browser:
 def test_a_facility_reads_what_was_said_of_its_own_results_and_what_to_do(nurse: Browser) -> None:
     shown = nurse.get("/exceptions").text
     assert "Okafor, Imani" in shown
+    assert "Tested 12 Jan 2026, 23:50" in shown
     assert "first" in shown
     assert "second" not in shown
     assert "refused by ReportStream" in shown
