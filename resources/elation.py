@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import httpx
 import msgspec
@@ -20,8 +21,14 @@ from resources.elation_policies import Policies
 from resources.errors import PartnerAway, Refused
 from resources.store.values import Message, Receipt
 
+T = TypeVar("T")
+
 PHYSICIANS = "/physicians/"
 LANGUAGES = "/languages/"
+#: One 403 is about one record; messages refused so in a row, this many, are about our account.
+FORBIDDEN_IN_A_ROW = 3
+#: Under this name is remembered that they were so many: the next run must not give up two messages to see it.
+FORBIDDEN = "\x1fforbidden"
 #: Practices and physicians change; what was read of them is read again after a day.
 SETUP_SECONDS = 86_400.0
 
@@ -69,12 +76,43 @@ class Elation:
         self.settings = settings
         self._api = Api(over, settings, clock=clock, sleep=sleep)
         self._clock = clock
+        self._known = known
         self._links = Links(self._api, known)
         self._policies = Policies(self._api, known, settings.policy_names)
         self._setup: tuple[float, Setup] | None = None
+        self._forbidden: int | None = None
 
     async def send(self, message: Message) -> Receipt:
-        """Send it; the receipt carries Elation's id of the patient."""
+        """Send it; the receipt carries Elation's id of the patient. ``PartnerAway`` when our rights are in doubt."""
+        return await self._with_rights(self._sent, message)
+
+    async def ask(self, message: Message) -> Receipt | None:
+        """Whether Elation has all that the message says; its receipt if so. Changes nothing."""
+        return await self._with_rights(self._held, message)
+
+    async def _with_rights(self, act: Callable[[Message], Awaitable[T]], message: Message) -> T:
+        """Counted by message: that we may search says nothing about whether we may write."""
+        if self._forbidden is None:
+            self._forbidden = int(await self._known.get(FORBIDDEN) or 0)
+        try:
+            done = await act(message)
+        except Refused as error:
+            if error.status:  # else Elation has said nothing
+                await self._count_forbidden(self._forbidden + 1 if error.status == 403 else 0)
+            if error.status != 403 or self._forbidden < FORBIDDEN_IN_A_ROW:
+                raise
+            text, answer = f"{error}, {self._forbidden} times in a row; check our rights there", error.answer
+        else:
+            await self._count_forbidden(0)
+            return done
+        raise PartnerAway(text, status=403, answer=answer)
+
+    async def _count_forbidden(self, now: int) -> None:
+        before, self._forbidden = self._forbidden or 0, now
+        if (before < FORBIDDEN_IN_A_ROW) != (now < FORBIDDEN_IN_A_ROW):
+            await self._known.put(FORBIDDEN, str(now))
+
+    async def _sent(self, message: Message) -> Receipt:
         patient = await self._links.find(message)
         if message.kind == "policies":
             return await self._send_policies(message, patient)
@@ -84,8 +122,7 @@ class Elation:
             raise Refused(f"PATCH {PATIENT}: Elation has no patient for this chart; send its creation first")
         return await self._create(message)
 
-    async def ask(self, message: Message) -> Receipt | None:
-        """Whether Elation has all that the message says; its receipt if so. Changes nothing."""
+    async def _held(self, message: Message) -> Receipt | None:
         patient = await self._links.find(message)
         if not patient:
             return None

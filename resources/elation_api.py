@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from resources import partner_http
-from resources.errors import PartnerAway, Refused, TryLater
+from resources.errors import Refused, TryLater
 from resources.http_request import Request
 from resources.rate import Rate
 from resources.sign_in import SignIn, client_credentials, send_signed
@@ -23,8 +23,6 @@ T = TypeVar("T")
 #: Elation gives at most a hundred rows a page; we do not look through more than this many pages.
 PAGE_ROWS = "100"
 MOST_PAGES = 20
-#: One 403 is about one record; this many in a row are about our account.
-FORBIDDEN_IN_A_ROW = 3
 #: Ours to theirs. Elation does not publish the member names of a policy: the setting replaces these.
 POLICY_NAMES = {name: name for name in ("rank", "carrier", "member_id", "payment_program")}
 
@@ -33,7 +31,8 @@ class Known(Protocol):
     """What is remembered of charts from one run to the next.
 
     Under the chart's id stands Elation's id of the patient; under a name that starts with it, what we last
-    wrote of its policies. Names and values are as confidential as a body: index the one, seal the other.
+    wrote of its policies; under ``elation.FORBIDDEN``, whether our rights are in doubt. Names and values are as
+    confidential as a body: index the one, seal the other.
     """
 
     async def get(self, chart: str) -> str | None:
@@ -106,7 +105,6 @@ class Api:
         self._sign_in = SignIn(over, ask, clock=clock)
         self._rate = Rate(settings.rate, clock=clock)
         self._sleep = sleep
-        self._forbidden = 0
 
     async def call(self, method: str, template: str, content: bytes = b"", **path: str) -> httpx.Response:
         """Send a request for what stands at ``template``, filled from ``path``."""
@@ -147,22 +145,13 @@ class Api:
         if wait := self._rate.turn():
             await self._sleep(wait)
         try:
-            response = await send_signed(
+            return await send_signed(
                 self._over, request, self._sign_in, idempotent=False, timeout=self._timeout
             )
         except TryLater as error:
             if error.status == 429:
                 self._rate.slower()
             raise
-        except Refused as error:
-            self._forbidden = self._forbidden + 1 if error.status == 403 else 0
-            if self._forbidden < FORBIDDEN_IN_A_ROW:
-                raise
-            text, answer = f"{error}, {self._forbidden} times in a row; check our rights there", error.answer
-        else:
-            self._forbidden = 0
-            return response
-        raise PartnerAway(text, status=403, answer=answer)
 
 
 def _page(body: bytes, read: Callable[[msgspec.Raw], T]) -> tuple[list[T], str | None]:

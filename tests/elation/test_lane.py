@@ -244,3 +244,28 @@ def test_a_queue_is_named_as_lists_show_it_and_a_slip_is_said_without_repeating_
             queue_of(db, written)
     assert written == " " or written not in (failure.value.description or "")
     assert failure.value.allow_retries is False
+
+
+def test_while_our_rights_are_in_doubt_no_further_run_gives_up_a_message(practice: Practice) -> None:
+    charts = [chart(number) for number in range(6)]
+    practice.receive(*[event(f"c{one['id']}", "chart_created", one) for one in charts])
+    practice.drain()
+    practice.receive(*[event(f"u{one['id']}", of=one | {"sex": "m"}) for one in charts])
+    practice.fault("PATCH", status=403, times=-1)
+    for run in range(4):
+        practice.drain(ELATION_CONCURRENCY=1)
+        assert practice.states()["failed"] == 2, f"after run {run}"
+        with practice.database.connect() as db:
+            db.execute("UPDATE lane SET away_until = now() WHERE name = 'elation'")
+    practice.http.delete("/_sandbox/elation")
+    practice.drain()
+    assert (practice.states()["failed"], practice.states().get("waiting", 0)) == (2, 0)
+
+
+def test_charts_that_may_be_searched_and_not_created_pause_the_lane_too(practice: Practice) -> None:
+    practice.receive(*[event(f"e{number}", "chart_created", chart(number)) for number in range(6)])
+    practice.fault("POST .*/patients", status=403, times=-1)
+    practice.drain(ELATION_CONCURRENCY=1)
+    assert practice.states()["failed"] == 2
+    reason = practice.database.one("SELECT away_reason FROM lane WHERE name = 'elation'")
+    assert "check our rights" in str(reason)
