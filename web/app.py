@@ -74,9 +74,10 @@ def create_app(settings: Settings | None = None) -> Web:
     store = Borrowed(settings.database_url, "handoff web")
     opening = Opening(maintenance=settings.choice("HANDOFF_MAINTENANCE", ("off", "on")) == "on")
     asker = asking.Asking(store, asking.dagster_url(settings), asking.windows(settings))
+    notices = Notices(settings.several("HANDOFF_NOTICE_URLS"))
     watch = Watch(
         store,
-        Notices(settings.several("HANDOFF_NOTICE_URLS")),
+        notices,
         opening,
         windows=asking.seconds(settings),
         data=embedded_data(settings.database_url),
@@ -89,7 +90,7 @@ def create_app(settings: Settings | None = None) -> Web:
     )
     around = Surroundings(intake, Bodies(), opening, Figures(), asker.arrived)
     book = Book(settings, partners(settings))
-    orders = redox.door(settings, book, around)
+    orders = redox.door(settings, book, around, lambda incident: notices.say([incident], []))
     doors: dict[str, ASGIApp] = {
         reportstream.PATH: reportstream.door(settings, sealer, around),
         elation.PATH: elation.door(settings, sealer, around),
@@ -121,6 +122,7 @@ def create_app(settings: Settings | None = None) -> Web:
     scanner = settings.text("HANDOFF_CLAMD")
     site = Site(
         house,
+        meter=around.figures.pages,
         pages=[
             *order_pages.pages(book, around.arrived, scanner=scanner),
             *bulk_pages(uploading),

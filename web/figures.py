@@ -1,4 +1,4 @@
-"""What this process has counted at its doors: requests, arrivals, how long an answer took. No store, no clock."""
+"""What this process has counted at doors and pages: requests, arrivals, how long an answer took. No store, no clock."""
 
 import logging
 from bisect import bisect_left
@@ -51,10 +51,11 @@ class Meter:
 
 
 class Figures:
-    """The meters of all doors."""
+    """The meters of all doors, and the one of the pages."""
 
     def __init__(self) -> None:
         self.meters: dict[str, Meter] = {}
+        self.pages = Meter("pages")
 
     def meter(self, lane: str) -> Meter:
         """The lane's meter."""

@@ -20,7 +20,7 @@ from resources.store.connect import Away, Borrowed, Connection
 from resources.store.ids import first_id
 from resources.store.lanes import NAMES, NUMBERS
 from resources.store.values import State
-from web.figures import BOUNDS, Figures
+from web.figures import BOUNDS, Figures, Meter
 from web.proof import Secrets
 from web.sight import Sight, see
 
@@ -76,16 +76,29 @@ def of_doors(figures: Figures) -> list[Family]:
         for meter in meters
         for verdict, count in meter.arrivals.items()
     ]
-    seconds: list[tuple[str, Labels, float]] = []
-    for meter in meters:
-        for bound, count in zip((*map(str, BOUNDS), "+Inf"), accumulate(meter.buckets), strict=True):
-            seconds.append(("_bucket", {"lane": meter.lane, "le": bound}, count))
-        seconds.append(("_sum", {"lane": meter.lane}, meter.seconds))
-        seconds.append(("_count", {"lane": meter.lane}, sum(meter.buckets)))
+    seconds = [sample for meter in meters for sample in _histogram(meter, {"lane": meter.lane})]
     return [
         Family("handoff_door_answers_total", "counter", "Requests by the status of their answer.", answers),
         Family("handoff_door_events_total", "counter", "Events taken, by what became of them.", events),
         Family("handoff_door_seconds", "histogram", "Time to the answer, commit included.", seconds),
+    ]
+
+
+def of_pages(meter: Meter) -> list[Family]:
+    """What this process has counted of its pages."""
+    answers = [("", {"status": status}, count) for status, count in sorted(meter.answers.items())]
+    return [
+        Family("handoff_page_answers_total", "counter", "Pages by the status of their answer.", answers),
+        Family("handoff_page_seconds", "histogram", "Time to the answer of a page.", _histogram(meter, {})),
+    ]
+
+
+def _histogram(meter: Meter, labels: Labels) -> list[tuple[str, Labels, float]]:
+    bounds = zip((*map(str, BOUNDS), "+Inf"), accumulate(meter.buckets), strict=True)
+    return [
+        *(("_bucket", {**labels, "le": bound}, count) for bound, count in bounds),
+        ("_sum", labels, meter.seconds),
+        ("_count", labels, sum(meter.buckets)),
     ]
 
 
@@ -192,7 +205,8 @@ class Metrics:
             if monotonic() - self._at > FRESH_SECONDS:
                 self._counted = await asyncio.to_thread(self._count)
                 self._at = monotonic()
-        text = exposition([*of_doors(self._figures), *self._counted])
+        own = [*of_doors(self._figures), *of_pages(self._figures.pages)]
+        text = exposition([*own, *self._counted])
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
     def _count(self) -> list[Family]:

@@ -6,7 +6,8 @@ person, and answered 200 like the rest. Source: docs.redoxengine.com, "Create an
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from time import monotonic
 from urllib.parse import parse_qs
 
 import msgspec
@@ -16,6 +17,7 @@ from assets.hcoint.book import Book, Taken
 from assets.hcoint.told import by_redox
 from assets.hcoint.verification import presented, proven, verification
 from resources.settings import SettingError, Settings
+from resources.store.incidents import Incident
 from resources.store.intake import Verdict
 from web.answers import Answer, Refusal, answer, problem
 from web.body import READ_SECONDS, TOO_SLOW, Gone
@@ -34,22 +36,36 @@ VERIFICATION_BYTES = 4_096
 
 UNKNOWN = problem(401, "the verification token is missing or not known here")
 TOO_LARGE = problem(413, f"the body is larger than {MOST_BYTES:,} bytes; this stops the feed, tell us")
+#: A message that is too large comes again and again, and everything behind it waits.
+STOPPED = Incident(
+    "redox:too_large",
+    LANE,
+    f"Redox sends a message larger than {MOST_BYTES:,} bytes, which the door refuses: its feed stands still until that"
+    " message is taken out at Redox",
+)
+#: It is told again after so long.
+TELL_AGAIN_SECONDS = 3_600.0
+
 OTHER_METHOD = problem(405, "this is a door: send POST, or GET to verify", allow="GET, POST")
 
 
-def door(settings: Settings, book: Book, around: Surroundings) -> OneByOne:
-    """Takes one message a request."""
-    return OneByOne("redox", LANE, around, Redox(settings, book, around).answer)
+def door(settings: Settings, book: Book, around: Surroundings, tell: Callable[[Incident], None]) -> OneByOne:
+    """Takes one message a request; ``tell`` is how people hear that the feed stands still."""
+    return OneByOne("redox", LANE, around, Redox(settings, book, around, tell).answer)
 
 
 class Redox:
     """What Redox is told."""
 
-    def __init__(self, settings: Settings, book: Book, around: Surroundings) -> None:
+    def __init__(
+        self, settings: Settings, book: Book, around: Surroundings, tell: Callable[[Incident], None]
+    ) -> None:
         self._tokens = settings.several("REDOX_VERIFICATION_TOKENS")
         if len(self._tokens) > 2:
             raise SettingError("REDOX_VERIFICATION_TOKENS: two tokens may live at a time")
         self._book, self._opening = book, around.opening
+        self._tell, self._told_at = tell, float("-inf")
+        self._telling: asyncio.Task[None] | None = None
 
     async def answer(self, at: OneByOne, scope: Scope, receive: Receive) -> Answer:
         """A challenge answered, or a message stored."""
@@ -65,7 +81,12 @@ class Redox:
         if scope["method"] != "POST":
             raise Refusal(OTHER_METHOD)
         known = proven(presented(headers), self._tokens)
-        raw = await _read(headers, receive, MOST_BYTES if known else VERIFICATION_BYTES)
+        try:
+            raw = await _read(headers, receive, MOST_BYTES if known else VERIFICATION_BYTES)
+        except Refusal as refusal:
+            if refusal.answer is TOO_LARGE:
+                self._tell_people()
+            raise
         if (asked := verification(raw)) is not None:
             return self._verified(asked.token, asked.challenge)
         if not known:
@@ -78,6 +99,12 @@ class Redox:
         if not proven(token, self._tokens):
             raise Refusal(UNKNOWN)
         return answer(200, challenge.encode(), "text/plain; charset=utf-8")
+
+    def _tell_people(self) -> None:
+        """Once an hour; Redox does not wait for it."""
+        if monotonic() - self._told_at > TELL_AGAIN_SECONDS:
+            self._told_at = monotonic()
+            self._telling = asyncio.create_task(asyncio.to_thread(self._tell, STOPPED))
 
     async def _take(self, at: OneByOne, raw: bytes) -> Taken:
         taken = await at.store(lambda: self._book.take(by_redox(raw)))

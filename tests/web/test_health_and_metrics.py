@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 
 import httpx
 import pytest
@@ -21,8 +22,16 @@ PATH = "/intake/reportstream/test-events"
 SAMPLE = re.compile(r'[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? -?[0-9.e+-]+')
 
 
+def health(client: httpx.Client) -> httpx.Response:
+    """What it says once the watch has looked for the first time."""
+    until = time.monotonic() + 15
+    while not (answer := client.get("/health")).json()["lanes"] and time.monotonic() < until:
+        time.sleep(0.05)
+    return answer
+
+
 def test_health_says_ok_while_nothing_stands_still(client: httpx.Client) -> None:
-    answer = client.get("/health")
+    answer = health(client)
     assert answer.status_code == 200
     assert answer.json()["status"] == "ok"
     assert answer.json()["lanes"] == dict.fromkeys(NUMBERS, "ok")
@@ -30,7 +39,7 @@ def test_health_says_ok_while_nothing_stands_still(client: httpx.Client) -> None
 
 def test_health_is_degraded_but_up_while_a_lane_is_held(deployed: Deployed, database: Database) -> None:
     database.rows("UPDATE lane SET hold = 'Lea Quill asked' WHERE number = 2 RETURNING 1")
-    answer = deployed().get("/health")
+    answer = health(deployed())
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
     assert answer.json()["lanes"]["elation"] == "held"
     assert "Quill" not in answer.text
@@ -66,6 +75,16 @@ def test_metrics_count_what_came_and_what_waits(
     assert seen['handoff_attempt_seconds_mean{lane="elation",outcome="try_later"}'] == pytest.approx(0.3)
     assert seen['handoff_run_live{lane="elation"}'] == 0
     assert seen["handoff_store_counted"] == 1
+
+
+def test_metrics_tell_how_long_pages_take(client: httpx.Client) -> None:
+    before = samples(client.get("/metrics").text)
+    assert before["handoff_page_seconds_count"] == 0
+    assert [client.get(path).status_code for path in ("/sign-in", "/sign-in", "/orders")] == [200, 200, 303]
+    seen = samples(client.get("/metrics").text)
+    assert seen["handoff_page_seconds_count"] == 3
+    assert seen['handoff_page_seconds_bucket{le="+Inf"}'] == 3
+    assert seen['handoff_page_answers_total{status="200"}'] == 2
 
 
 def test_metrics_of_a_store_that_is_away_still_show_the_doors(deployed: Deployed) -> None:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from time import perf_counter
 
 import jinja2
 import msgspec
@@ -19,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Lifespan, Message, Receive, Scope, Send
 
 from resources.store.connect import Away, Connection
+from web.figures import Meter
 from web.staff import access, content, home, lanes, messages, sessions, sign_in
 from web.staff.answers import Problem
 from web.staff.hours import Hours
@@ -63,7 +65,10 @@ class PageRoute(Route):
 
     def __init__(self, site: "Site", page: Page) -> None:
         async def answer(request: Request) -> Response:
-            return await page.answer(site, request)
+            began = perf_counter()
+            said = await page.answer(site, request)
+            site.meter.answered(said.status_code, perf_counter() - began)
+            return said
 
         super().__init__(page.path, answer, methods=[page.method], name=f"{page.method} {page.path}")
         self.page = page
@@ -79,9 +84,11 @@ class Site:
         *,
         todos: Sequence[Callable[[Connection, Person], list[Todo]]] = (),
         owns: Sequence[Callable[[Connection, Person, Sequence[int]], set[int]]] = (),
+        meter: Meter | None = None,
     ) -> None:
         house.check()
         self.house = house
+        self.meter = meter or Meter("pages")
         self.uploads = Uploads()
         self.hours = Hours()
         self.pages = [
