@@ -68,7 +68,7 @@ class ChartEvent(Part, frozen=True, kw_only=True, tag_field="event_type"):
     event_id: Id
     resource_id: Id
     data: Data
-    source: str = "arc"
+    source: str | None = "arc"
     occurred_at: str | None = None
 
 

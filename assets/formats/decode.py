@@ -146,7 +146,7 @@ def _fault(said: str, nodes: list[dict[str, Any]]) -> str:
         length = "have a length of" if bound[2] else "be"
         return f"must {length} {_COMPARED.get(bound[3], bound[3])} {bound[4]}"
     listed = [str(value) for node in nodes for value in node.get("enum", ())]
-    if said.startswith("Invalid enum value") and listed:
+    if said.startswith(("Invalid enum value", "Invalid value")) and listed:
         return f"must be one of {', '.join(listed)}"
     return "has a value the contract does not allow"
 

@@ -51,6 +51,11 @@ def test_a_wrong_shape_is_refused_by_its_place_without_a_value(raw: bytes, place
         assert value not in str(caught.value)
 
 
+def test_an_unknown_event_type_is_told_which_there_are() -> None:
+    with pytest.raises(ShapeError, match="must be one of chart_created, profile_changed"):
+        decode(changed(event_type="chart_exploded"))
+
+
 def test_members_we_do_not_know_are_left_alone() -> None:
     assert decode(event_bytes(nickname="Anita")).data.chart.first_name == "Ana"
 
@@ -59,3 +64,7 @@ def test_null_and_absent_are_alike() -> None:
     event = json.loads(event_bytes())
     event["data"]["chart"] = {k: v for k, v in event["data"]["chart"].items() if v is not None}
     assert decode(json.dumps(event).encode()) == decode(event_bytes())
+
+
+def test_what_an_event_need_not_say_may_be_null() -> None:
+    decode(changed(source=None, occurred_at=None))
