@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from assets.drain.settings import BatchReceipt, Fate, Keys
-from assets.reportstream import fhir_batch, oru_batch
+from assets.reportstream import oru_batch
 from assets.reportstream.destinations import Format
 from resources.s3 import S3
 from resources.store.ids import moment
 
 _KINDS: Final[dict[Format, str]] = {
     "csv": "text/csv",
-    "fhir": fhir_batch.CONTENT_TYPE,
+    "fhir": "application/fhir+ndjson",
     "hl7": oru_batch.CONTENT_TYPE,
 }
 _ENDINGS: Final[dict[Format, str]] = {"csv": ".csv", "fhir": ".ndjson", "hl7": ".hl7"}

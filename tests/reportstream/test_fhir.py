@@ -14,7 +14,6 @@ from assets.reportstream import oru
 from assets.reportstream.bulk_report import report_of_row
 from assets.reportstream.devices import known_devices
 from assets.reportstream.fhir import bundle
-from assets.reportstream.fhir_batch import batches
 from assets.reportstream.profile import Profile
 from tests.reportstream.bulk_files import one
 from tests.reportstream.conftest import Change
@@ -289,24 +288,6 @@ def test_the_order_code_of_a_single_result_is_the_one_least_used_on_the_device(e
     alone = of_event(event({"device.tests": tests}))
     multiplex = of_event(event({"device.tests": tests, "results": both}))
     assert (alone.ordered.code, multiplex.ordered.code) == ("94533-7", "95422-2")
-
-
-def test_requests_are_cut_by_bytes_with_their_newlines() -> None:
-    bundles = [b"x" * size for size in (4, 4, 4, 9, 12, 1)]
-    made = list(batches(bundles, most_bytes=9))
-    assert [batch.body for batch in made] == [b"xxxx\nxxxx", b"xxxx", b"x" * 9, b"x" * 12, b"x"]
-    assert [batch.places for batch in made] == [(0, 1), (2,), (3,), (4,), (5,)]
-
-
-def test_requests_are_cut_by_number_and_none_is_empty() -> None:
-    assert [len(batch.places) for batch in batches([b"x"] * 1_001)] == [500, 500, 1]
-    assert list(batches([])) == []
-
-
-def test_a_large_request_stays_below_the_limit() -> None:
-    made = list(batches([b"x" * 999_999] * 101, most_bundles=10_000))
-    assert [len(batch.body) for batch in made] == [49_999_999, 49_999_999, 999_999]
-    assert sum(len(batch.places) for batch in made) == 101
 
 
 def test_a_moment_without_an_offset_is_a_mistake_of_the_caller(event: Change) -> None:

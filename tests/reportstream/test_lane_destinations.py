@@ -1,10 +1,13 @@
 """Formats and transports: each destination has its own queues, its own batches, its own outcome of every event."""
 
 import json
+from dataclasses import replace
 
 import httpx
 import pytest
 
+from assets.drain.run import drain_batches
+from assets.reportstream import sending
 from assets.reportstream.destinations import destinations, queues
 from pipelines.reportstream import claimable
 from resources.settings import SettingError, Settings
@@ -43,6 +46,18 @@ def test_bundles_go_as_lines_to_the_universal_pipeline(database: Database) -> No
         bundles = [json.loads(line) for line in request["body"].splitlines()]
         assert [bundle["identifier"]["value"] for bundle in bundles] == ["a", "b", "flu"]
         assert one.states() == [(0, ACCEPTED)] * 3
+
+
+def test_bundles_that_are_too_many_bytes_for_one_request_go_in_several(database: Database) -> None:
+    with lane(database, REPORTSTREAM_FORMAT="fhir") as one:
+        one.take(*({"event_id": f"event-{number}"} for number in range(5)))
+        [small] = [replace(way, most_bytes=50_000) for way in sending.lanes(one.settings)]
+        drain_batches(one.settings, [small], run_id="test-run")
+        bodies = one.bodies("reportstream")
+        assert all(len(body.encode()) <= 50_000 for body in bodies)
+        assert 1 < len(bodies) < 5
+        sent = [json.loads(line)["identifier"]["value"] for body in bodies for line in body.splitlines()]
+        assert sorted(sent) == [f"event-{number}" for number in range(5)]
 
 
 def test_messages_go_as_a_batch_whose_ids_a_second_build_has_too(database: Database) -> None:
