@@ -150,7 +150,7 @@ class Sync:
         if not inside and self._link.leaving is not Leaving.KEEP:
             return await self._left(key, state, parent, child, depth)
         plan = await self._plan(state, parent, child)
-        if isinstance(plan, Conflict) and plan.quarrel is Quarrel.VOID_AGAINST_EDIT:
+        if _against_a_void(plan):
             readings = {Side.PARENT: parent, Side.CHILD: child}
             if (elsewhere := await self._near.edited_elsewhere(state, readings)) is not None:
                 where, found, state = elsewhere
@@ -375,6 +375,13 @@ def _done(
     return Settled(
         key=key, state=state, outcome=outcome, reason=reason, conflict=conflict, waits_for=waits_for
     )
+
+
+def _against_a_void(plan: Plan) -> bool:
+    """Whether a record voided on one side lives on the other: it may go on over there under another id."""
+    if isinstance(plan, Conflict):
+        return plan.quarrel in (Quarrel.VOID_AGAINST_EDIT, Quarrel.VOID_AGAINST_MET)
+    return isinstance(plan, Carry) and any(isinstance(write, Revive) for write in plan.writes)
 
 
 def _names(write: Write) -> list[str]:

@@ -157,6 +157,29 @@ def test_an_observation_edited_at_two_clinics_is_one_observation_and_one_clash(c
     assert clinics.states()["failed"] >= 1
 
 
+def test_an_observation_brought_back_at_one_clinic_and_edited_at_another_is_one(clinics: Linked) -> None:
+    """At the parent it goes on under the uuid of the edit: brought back under its first it would be there twice."""
+    key = key_of(observation())
+    clinics.remove(PARENT, key)
+    clinics.drain()
+    clinics.later()
+    clinics.drain()
+    assert weights(clinics) == [[], [], []]
+    clinics.fault(CHILD, status=503, times=-1)
+    second = f"/_sandbox/{SECOND}/records/{key}"
+    clinics.http.delete(second, params={"unvoid": "1"}).raise_for_status()
+    clinics.drain()
+    clinics.http.put(second, json=observation(valueQuantity={"value": 190})).raise_for_status()
+    clinics.drain()
+    clinics.remove(CHILD, key, "unvoid")
+    clinics.no_faults()
+    for _ in range(3):
+        clinics.later()
+        clinics.drain()
+    above, *_ = weights(clinics)
+    assert above == [190]
+
+
 def test_two_clinics_that_edit_the_same_patients_at_once_overwrite_nothing(
     database: Database, tmp_path: Path
 ) -> None:
