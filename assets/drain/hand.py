@@ -10,12 +10,12 @@ from assets.drain.bodies import pack, unpack
 from assets.drain.settings import SetAside, SinglesLane
 from resources.store.books import Settled, Stored
 from resources.store.claims import Claimed
-from resources.store.ids import PARTS, moment
+from resources.store.ids import PARTS, arrival_and_part, moment
 from resources.store.seal import Sealer
 from resources.store.values import Arrival, Message, Owed
 
-#: By aspect: the digest of what stands at the partner, and the message that brought it there.
-Standing = Mapping[str, tuple[int, int]]
+#: By aspect: the digest of what stands at the partner, if that is certain, and the newest message delivered there.
+Standing = Mapping[str, tuple[int | None, int]]
 
 
 class Hand:
@@ -93,6 +93,14 @@ class Hand:
             if later.kind == item.kind:
                 newest = later
         return newest
+
+    def outdated(self, item: Claimed) -> int | None:
+        """The message of a newer state that the partner has: one that is sent again must not go over it."""
+        aspect = self._lane.aspect(item.kind)
+        if aspect is None or aspect not in self.standing:
+            return None
+        _, by = self.standing[aspect]
+        return by if arrival_and_part(by)[0] > item.arrival else None
 
     def unchanged(self, item: Claimed) -> int | None:
         """The message by which the partner has this already."""

@@ -140,7 +140,10 @@ class Singles:
     async def _send_or_close(self, hand: Hand, item: Claimed) -> bool:
         """True when the next of the queue may follow; what keeps it from being sent at all is in ``item.error``."""
         if newer := hand.newer(item):
-            hand.close(item, self._superseded(item, newer))
+            hand.close(item, self._superseded(item, newer.id))
+            return True
+        if newer_there := hand.outdated(item):
+            hand.close(item, self._superseded(item, newer_there))
             return True
         try:
             message = hand.message(item)
@@ -169,7 +172,7 @@ class Singles:
         elif doubtful := [name for name in hand.standing if aspect in (None, name)]:
             settled.left = Stands(item.queue, aspect or standing.ALL, None, item.id)
             for name in doubtful:
-                del hand.standing[name]
+                hand.standing[name] = None, hand.standing[name][1]
 
     async def _give_back(self, hand: Hand) -> None:
         stored = hand.to_store()
@@ -328,10 +331,10 @@ class Singles:
         settled.state, settled.outcome, settled.reason = State.SET_ASIDE, None, reason(error)
         return settled
 
-    def _superseded(self, item: Claimed, newer: Claimed) -> Settled:
+    def _superseded(self, item: Claimed, newer: int) -> Settled:
         self._drain.figures.ended("superseded", item.arrival)
         settled = self._line(item, Tried(Outcome.REFUSED), 0)
-        settled.state, settled.outcome, settled.by = State.SUPERSEDED, None, newer.id
+        settled.state, settled.outcome, settled.by = State.SUPERSEDED, None, newer
         settled.reason = "a newer state of the same went instead"
         return settled
 

@@ -62,7 +62,9 @@ p AS MATERIALIZED (
            q.lease IS NOT NULL
              OR (SELECT count(DISTINCT w.seq) FROM work AS w WHERE w.queue = e.queue AND w.seq > e.seq)
                 < q.last_seq - e.seq AS overtaken,
-           q.last_seq > e.seq AND
+           q.last_seq > e.seq
+           -- what went after it may itself have been older and sent again
+           AND NOT coalesce((SELECT max(s.message) < e.arrival FROM standing AS s WHERE s.queue = e.queue), false) AND
            coalesce((SELECT kind FROM outbox AS o WHERE o.id = e.arrival + e.part AND o.version = e.version),
                     (SELECT kind FROM inbox AS i WHERE i.id = e.arrival)) = ANY(%(full_state)s::text[]) AS full_state
       FROM e JOIN q ON q.key = e.queue),

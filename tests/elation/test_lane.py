@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
 
 from assets.drain.settings import SetAside
-from assets.lane_assets import queue_of
+from assets.elation.calls import FULL_STATE
+from assets.lane_assets import queue_of, resend
 from resources.store import operators
+from resources.store.lanes import NUMBERS
 from resources.store.seal import shown
 from resources.store.values import Arrival, Owed
 from tests.elation.charts import ANA
@@ -269,3 +272,77 @@ def test_charts_that_may_be_searched_and_not_created_pause_the_lane_too(practice
     assert practice.states()["failed"] == 2
     reason = practice.database.one("SELECT away_reason FROM lane WHERE name = 'elation'")
     assert "check our rights" in str(reason)
+
+
+# -- an older state that is sent again ---------------------------------------------------------------------------
+
+NEWEST = ANA | {"first_name": "Newest"}
+
+
+def send_again(practice: Practice, which: str) -> operators.Reopened:
+    """What the day's ledger does."""
+    today = datetime.now(UTC).date()
+    with practice.database.connect() as db:
+        return resend(db, NUMBERS["elation"], today, which, WHO, sorted(FULL_STATE))
+
+
+def names(practice: Practice) -> list[str]:
+    return [patient["first_name"] for patient in practice.patients()]
+
+
+def test_all_of_a_day_sent_again_leaves_a_chart_with_its_newest_state(practice: Practice) -> None:
+    practice.receive(event("1", "chart_created"))
+    practice.drain()
+    practice.receive(event("2"), event("3", of=NEWEST))  # the first of them says nothing new
+    practice.drain()
+    before = len(practice.received("PATCH"))
+    send_again(practice, "all")
+    practice.drain()
+    assert names(practice) == ["Newest"]
+    assert len(practice.received("PATCH")) == before + 1
+    assert practice.states().get("waiting", 0) == 0
+
+
+def test_a_creation_that_is_sent_again_does_not_go_over_a_newer_state(practice: Practice) -> None:
+    practice.fault("POST .*/patients/$", status=400)
+    practice.receive(event("1", "chart_created"))
+    practice.drain()
+    with practice.database.connect() as db:
+        operators.release_queue(db, int(str(practice.database.one("SELECT key FROM queue"))), WHO)
+    practice.receive(event("2", of=NEWEST))
+    practice.drain()
+    retry(practice)
+    practice.drain()
+    assert names(practice) == ["Newest"]
+    assert practice.states() == {"delivered": 2, "superseded": 2}
+
+
+def test_what_was_set_aside_does_not_go_over_a_newer_state_once_it_can_be_mapped(practice: Practice) -> None:
+    def fault(arrival: Arrival) -> Sequence[Owed]:
+        raise SetAside("data.chart.first_name: not today")
+
+    practice.receive(event("1"))
+    practice.drain(mapped=fault)
+    practice.receive(event("2", of=NEWEST))
+    practice.drain()
+    send_again(practice, "failed")
+    practice.drain()
+    assert names(practice) == ["Newest"]
+    assert practice.states() == {"delivered": 2, "superseded": 2}
+
+
+def test_a_newer_state_that_failed_is_sent_although_an_older_one_was_sent_again_since(
+    practice: Practice,
+) -> None:
+    practice.receive(event("1", "chart_created"))
+    practice.drain()
+    for name, first in (("2", "Older"), ("3", "Newest")):
+        practice.fault("PATCH", status=400)
+        practice.receive(event(name, of=ANA | {"first_name": first}))
+        practice.drain()
+    retry(practice)
+    practice.drain()
+    assert names(practice) == ["Older"]
+    retry(practice)
+    practice.drain()
+    assert names(practice) == ["Newest"]
