@@ -1,9 +1,9 @@
 """The times of a row: ordered, collected, received, resulted, released.
 
-Blank ones are those of another column, days without an hour are noon. Both may come too late: a result of nine
-o'clock has not a specimen of noon, nor one of ten because the order was written down at ten. In the default profile
-what was not written in a column itself therefore gives way to another time of the same day: to a later step's, and
-for a specimen whose arrival is left blank to the moment it was taken. Hours that were written are never changed.
+Blank ones are those of another column, days without an hour are noon. Neither need fit: a result of nine o'clock has
+not a specimen of noon, a result of four is not released at noon, and nothing is released after it was uploaded. In the
+default profile what has no hour in its own column therefore gives way to another time of the same day, so that each
+step comes after the one before; hours that were written are never changed.
 """
 
 from datetime import datetime, tzinfo
@@ -24,36 +24,52 @@ class Times(NamedTuple):
     released: datetime
 
 
+class _Step(NamedTuple):
+    """One moment on the way of a result; ``fixed`` if its own column has an hour."""
+
+    at: datetime
+    fixed: bool
+
+    def no_later(self, limit: datetime | None) -> "_Step":
+        return self if limit is None or self.fixed or self.at <= limit else self._moved(limit)
+
+    def no_earlier(self, limit: datetime) -> "_Step":
+        return self if self.fixed or self.at >= limit else self._moved(limit)
+
+    def _moved(self, limit: datetime) -> "_Step":
+        """At the limit, if it is on the same day; a day is never changed."""
+        there = limit.astimezone(self.at.tzinfo)
+        return self._replace(at=there) if there.date() == self.at.date() else self
+
+
+#: A result's steps in their order, each with the column that stands for it where its own is blank.
+_STEPS = (
+    ("specimen_collection_date", "order_test_date"),
+    ("testing_lab_specimen_received_date", "order_test_date"),
+    ("test_result_date", "test_result_date"),
+    ("date_result_released", "test_result_date"),
+)
+
+
 def times(row: BulkRow, clock: tzinfo, *, uploaded_at: datetime | None = None, orderly: bool = True) -> Times:
-    """A row's times on the clock of its address; ``orderly`` lets noon give way."""
-
-    def moment(name: str, otherwise: str, latest: datetime | None) -> datetime:
-        text = getattr(row, name) or getattr(row, otherwise)
-        try:
-            told = bulk_dates.moment(text, clock)
-        except ValueError as error:
-            raise ShapeError(name if getattr(row, name) else otherwise, str(error)) from None
-        written = getattr(row, name) and ":" in text
-        if not orderly or latest is None or told <= latest or written:
-            return told
-        return _same_day(told, latest)
-
-    result, order = "test_result_date", "order_test_date"
-    released = moment("date_result_released", result, uploaded_at)
-    resulted = moment(result, result, released)
-    received = moment("testing_lab_specimen_received_date", order, resulted)
-    collected = moment("specimen_collection_date", order, received if _given(row) else resulted)
-    if orderly and not _given(row):
-        received = max(received, collected)
-    return Times(moment(order, order, resulted), collected, received, resulted, released)
+    """A row's times on the clock of its address; ``orderly`` lets what was not written give way."""
+    ordered = _step(row, "order_test_date", "order_test_date", clock)
+    steps = [_step(row, name, otherwise, clock) for name, otherwise in _STEPS]
+    if orderly:
+        limit = uploaded_at
+        for place in reversed(range(len(steps))):
+            steps[place] = steps[place].no_later(limit)
+            limit = min(limit or steps[place].at, steps[place].at)
+        for place in range(1, len(steps)):
+            steps[place] = steps[place].no_earlier(steps[place - 1].at)
+        ordered = ordered.no_later(steps[2].at)
+    return Times(ordered.at, *(step.at for step in steps))
 
 
-def _given(row: BulkRow) -> bool:
-    """Whether the row says when the lab had the specimen."""
-    return bool(row.testing_lab_specimen_received_date)
-
-
-def _same_day(told: datetime, latest: datetime) -> datetime:
-    """The later limit, if it is on the same day; a day is never changed."""
-    limit = latest.astimezone(told.tzinfo)
-    return limit if limit.date() == told.date() else told
+def _step(row: BulkRow, name: str, otherwise: str, clock: tzinfo) -> _Step:
+    own = getattr(row, name)
+    try:
+        at = bulk_dates.moment(own or getattr(row, otherwise), clock)
+    except ValueError as error:
+        raise ShapeError(name if own else otherwise, str(error)) from None
+    return _Step(at, ":" in own)

@@ -90,7 +90,7 @@ def fhir_item(processing_mode: str, devices: Devices) -> Encode:
 
     def item(arrival: Arrival) -> Item:
         report, flag = _report(arrival, devices)
-        sending = Sending(made_at=arrival.received_at, processing_mode=processing_mode)
+        sending = _sending(arrival, report, processing_mode)
         return Item(report.message_id, fhir_format.encode(fhir.bundle(report, sending)) + b"\n", flag)
 
     return item
@@ -106,7 +106,7 @@ def hl7_item(processing_mode: str, devices: Devices) -> Encode:
 
     def item(arrival: Arrival) -> Item:
         report, flag = _report(arrival, devices, to_hl7=True)
-        sending = Sending(made_at=arrival.received_at, processing_mode=processing_mode)
+        sending = _sending(arrival, report, processing_mode)
         line = oru.message(report, sending).encode()
         return Item(report.message_id, line, flag, at=arrival.received_at)
 
@@ -129,6 +129,11 @@ def hl7_document(processing_mode: str) -> Join:
 
 def _alone(items: Sequence[Item]) -> bytes:
     return b"".join([item.line for item in items])
+
+
+def _sending(arrival: Arrival, report: Report, processing_mode: str) -> Sending:
+    """Made when our intake took it, and never before it was released: the sender's clock may be ahead of ours."""
+    return Sending(made_at=max(arrival.received_at, report.released_at), processing_mode=processing_mode)
 
 
 # -- what arrived --------------------------------------------------------------------------------------------------

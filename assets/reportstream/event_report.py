@@ -94,7 +94,7 @@ def report_of_event(
         ordered_at=tested,
         effective_at=specimen.collected_at,
         resulted_at=tested,
-        released_at=received_at,
+        released_at=max(received_at, tested),  # the sender's clock may be a little ahead of ours
         answers=tuple(_answers(event, profile)),
     )
 

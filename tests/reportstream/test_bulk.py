@@ -311,6 +311,10 @@ def test_empty_lines_at_the_end_are_passed_over_by_ours_and_refused_as_published
             "12/21/2021 9:00 in the specimen_collection_date column is later than test_result_date.",
         ),
         (
+            {"specimen_collection_date": "", "order_test_date": "12/21/2021"},
+            "12/21/2021 in the order_test_date column is later than test_result_date.",
+        ),
+        (
             {"specimen_collection_date": "12/20/2021 16:31"},
             "12/20/2021 16:31 in the specimen_collection_date column is later than test_result_date.",
         ),
@@ -323,8 +327,8 @@ def test_empty_lines_at_the_end_are_passed_over_by_ours_and_refused_as_published
             "12/20/2021 16:30 in the test_result_date column is later than date_result_released.",
         ),
         (
-            {"test_result_date": "3/1/2026 9:00", "date_result_released": "3/1/2026"},
-            "3/1/2026 9:00 in the test_result_date column is later than now.",
+            {"test_result_date": "2/28/2026 19:00", "date_result_released": "2/28/2026"},
+            "2/28/2026 19:00 in the test_result_date column is later than now.",
         ),
     ],
 )
@@ -338,8 +342,19 @@ def test_an_hour_that_was_not_written_is_not_compared() -> None:
     assert told(upload(days)) == []
 
 
-def test_tomorrow_is_already_today_somewhere() -> None:
-    assert told(upload({"test_result_date": "3/2/2026", "date_result_released": "3/2/2026"})) == []
+def test_tomorrow_is_already_today_where_the_address_says_so() -> None:
+    tomorrow = {"test_result_date": "3/1/2026", "date_result_released": "3/1/2026"}
+    assert [message.partition(" in the ")[2] for message, _ in told(upload(tomorrow))] == [
+        "test_result_date column is later than today.",
+        "date_result_released column is later than today.",
+    ]
+    guam = {"ordering_provider_state": "GU", "ordering_provider_zip_code": "96910"}
+    assert told(upload({**tomorrow, **guam})) == []
+
+
+def test_days_of_different_zones_are_compared_by_their_hours() -> None:
+    tokyo = {"specimen_collection_date": "12/21/2021 1:00 Asia/Tokyo", "test_result_date": "12/20/2021 12:00"}
+    assert told(upload(tokyo)) == []
 
 
 def test_headers_compare_without_case_and_an_unknown_column_is_said() -> None:

@@ -117,6 +117,20 @@ def test_a_stand_in_gives_way_also_where_it_has_an_hour() -> None:
     assert taken.specimen.received_at == taken.specimen.collected_at
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"specimen_collection_date": "12/20/2021 14:00", "test_result_date": "12/20/2021"},
+        {"test_result_date": "12/20/2021 16:30", "date_result_released": "12/20/2021"},
+        {"specimen_collection_date": "", "order_test_date": "12/20/2021 16:45"},
+    ],
+)
+def test_every_step_comes_after_the_one_before(changes: dict[str, str]) -> None:
+    made = report(**changes)
+    chain = [made.specimen.collected_at, made.specimen.received_at, made.resulted_at, made.released_at]
+    assert chain == sorted(chain)
+
+
 def test_as_published_noon_stays_noon_and_a_day_is_never_changed() -> None:
     published = report(Profile.AS_PUBLISHED, **DAYS)
     assert published.specimen.collected_at > published.resulted_at

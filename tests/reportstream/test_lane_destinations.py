@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
 from assets.drain.run import drain_batches
+from assets.formats.hl7_read import parse
 from assets.reportstream import sending
 from assets.reportstream.destinations import destinations, queues
 from pipelines.reportstream import claimable
@@ -58,6 +60,18 @@ def test_bundles_that_are_too_many_bytes_for_one_request_go_in_several(database:
         assert 1 < len(bodies) < 5
         sent = [json.loads(line)["identifier"]["value"] for body in bodies for line in body.splitlines()]
         assert sorted(sent) == [f"event-{number}" for number in range(5)]
+
+
+def test_a_sender_whose_clock_is_ahead_makes_no_message_older_than_its_result(database: Database) -> None:
+    with lane(database, REPORTSTREAM_FORMAT="hl7", REPORTSTREAM_TRANSPORT="s3") as one:
+        ahead = datetime.now(UTC) + timedelta(minutes=3)
+        one.take({"event_id": "a", "date_tested": ahead.isoformat()})
+        one.run()
+        [body] = one.bodies("s3")
+    message = parse(body[body.index("MSH|") : body.index("BTS|")].strip("\n"))
+    obr, obx, msh = message.first("OBR"), message.first("OBX"), message.first("MSH")
+    told = [obr.text(7), obx.text(14), obx.text(19), obr.text(22), msh.text(7)]
+    assert told == sorted(told)
 
 
 def test_messages_go_as_a_batch_whose_ids_a_second_build_has_too(database: Database) -> None:
