@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from assets.reportstream.destinations import queues
 from resources.settings import Settings
 from resources.store import partitions, retention
+from resources.store.ids import PARTS
 
 #: Runs read at a time, and how long a day's purge may take: five busy lanes make more than 5,000 runs a day.
 RUNS_AT_A_TIME = 500
@@ -25,7 +27,8 @@ FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.Dagster
 def store_retention(context: dg.OpExecutionContext, settings: dg.ResourceParam[Settings]) -> None:
     """Make partitions ahead, drop what is past its time, and report what keeps the rest."""
     made = partitions.make_ahead(settings.owner_url)
-    done = retention.retire(settings.owner_url, settings.whole("HANDOFF_RETENTION_DAYS", 400))
+    days = settings.whole("HANDOFF_RETENTION_DAYS", 400)
+    done = retention.retire(settings.owner_url, days, destinations=queues(PARTS))
     strays = sum(partitions.strays(settings.owner_url).values())
     context.add_output_metadata(
         {

@@ -4,6 +4,7 @@ A month goes as a whole, so the disk comes back; it stays while anything in it i
 aside. Names of senders' ids outlive their bodies: those of Redox and Pridok for ever, the others 400 days.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -27,8 +28,13 @@ class Retired:
     kept: tuple[str, ...]
 
 
-def retire(owner_url: str, days: int, today: date | None = None) -> Retired:
-    """Drop the months that ended more than so many days ago, where nothing in them is open."""
+def retire(
+    owner_url: str, days: int, today: date | None = None, *, destinations: Sequence[int] = (0,)
+) -> Retired:
+    """Drop the months that ended more than so many days ago, where nothing in them is open.
+
+    ``destinations`` is what is added to a lineage to make the queue of each destination.
+    """
     today = today or datetime.now(UTC).date()
     last = today - timedelta(days=days)
     dropped, kept = 0, []
@@ -40,7 +46,7 @@ def retire(owner_url: str, days: int, today: date | None = None) -> Retired:
                 kept.append(f"{month:%Y-%m}: {why}")
                 continue
             dropped += _drop(db, month)
-        _forget(db, last, days)
+        _forget(db, last, days, destinations)
     return Retired(dropped, tuple(kept))
 
 
@@ -79,17 +85,21 @@ def _drop(db: Connection, month: date) -> int:
     return dropped
 
 
-#: A queue goes with the last name that pointed to it, unless something in it is still to be done or looked at.
+#: A queue goes with the last name that pointed to it, and so do those of its other destinations, unless something in
+#: it is still to be done or looked at. In reportstream (1) hardly a lineage has a second name: none is looked for.
 _NAMES_AND_QUEUES = """
 WITH gone AS (
     DELETE FROM seen WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM seen WHERE arrival < %(before)s AND lane <> ALL(%(keep)s::smallint[]) LIMIT 10000))
     RETURNING lane, lineage),
 queues AS (
-    DELETE FROM queue AS q USING (SELECT DISTINCT lane, lineage FROM gone) AS g
-     WHERE q.key = g.lineage AND q.ready_at = 'infinity' AND q.lease IS NULL AND q.hold IS NULL
+    DELETE FROM queue AS q
+     USING (SELECT DISTINCT lane, lineage, lineage # added AS key FROM gone, unnest(%(added)s::bigint[]) AS added) AS g
+     WHERE q.key = g.key AND q.ready_at = 'infinity' AND q.lease IS NULL AND q.hold IS NULL
        AND NOT EXISTS (SELECT 1 FROM work AS w WHERE w.queue = q.key)
-       AND NOT EXISTS (SELECT 1 FROM ended AS e WHERE e.lane = g.lane AND e.state IN (1, 3, 7) AND e.queue = q.key))
+       AND NOT EXISTS (SELECT 1 FROM ended AS e WHERE e.lane = g.lane AND e.state IN (1, 3, 7) AND e.queue = q.key)
+       AND (g.lane = 1 OR NOT EXISTS (
+            SELECT 1 FROM seen AS s WHERE s.lane <> 1 AND s.lineage = g.lineage AND s.arrival >= %(before)s)))
 SELECT count(*) FROM gone
 """
 
@@ -131,10 +141,11 @@ _OTHERS = (
 )
 
 
-def _forget(db: Connection, last: date, days: int) -> None:
+def _forget(db: Connection, last: date, days: int, destinations: Sequence[int]) -> None:
     """Delete, in small steps, names, queues and remarks whose time is past."""
     before = first_id(datetime(last.year, last.month, last.day, tzinfo=UTC))
-    values = {"before": before, "keep": [NUMBERS[lane] for lane in FOR_EVER], "days": days}
+    keep = [NUMBERS[lane] for lane in FOR_EVER]
+    values = {"before": before, "keep": keep, "days": days, "added": list(destinations)}
     counted: Any = (10_000,)
     while counted[0] == 10_000:
         counted = db.execute(_NAMES_AND_QUEUES, values).fetchone()

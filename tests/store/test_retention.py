@@ -1,5 +1,6 @@
 """Partitions ahead, months that go as a whole, and what keeps one."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import psycopg
@@ -9,7 +10,7 @@ from resources.store import partitions, retention
 from resources.store.ids import first_id
 from resources.store.values import State
 from tests.conftest import Database
-from tests.store.making import arrival
+from tests.store.making import arrival, event
 
 OLD = date(2020, 5, 1)
 
@@ -60,6 +61,27 @@ def test_an_old_month_goes_with_its_names_and_queues(database: Database, may_202
     assert not [why for why in done.kept if why.startswith("2020-05")]
     for table in ("inbox", "ended", "seen", "queue"):
         assert database.one(f"SELECT count(*) FROM {table}") == 0
+
+
+def test_a_queue_that_is_still_spoken_of_outlives_its_old_names(database: Database, may_2020: int) -> None:
+    database.receive([arrival(database.sealer, "old", queue="chart")])
+    age(database, may_2020)
+    end(database, State.DELIVERED)
+    database.receive([arrival(database.sealer, "new", queue="chart")])
+    end(database, State.DELIVERED)
+    retention.retire(database.cluster.owner_url, 400)
+    assert database.one("SELECT count(*) FROM seen") == 1
+    assert database.rows("SELECT last_seq FROM queue") == [(2,)]
+
+
+def test_the_queues_of_every_destination_go_with_their_names(database: Database, may_2020: int) -> None:
+    added = (0, 4711, -815)
+    database.receive([replace(event(database.sealer, "a"), destinations=added)])
+    age(database, may_2020)
+    end(database, State.DELIVERED)
+    assert database.one("SELECT count(*) FROM queue") == 3
+    retention.retire(database.cluster.owner_url, 400, destinations=added)
+    assert database.one("SELECT count(*) FROM queue") == 0
 
 
 @pytest.mark.parametrize("state", [State.FAILED, State.SET_ASIDE, State.ACCEPTED])
