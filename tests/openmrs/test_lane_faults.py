@@ -103,6 +103,8 @@ def test_two_links_are_settled_side_by_side_and_one_that_is_away_stops_no_other(
         grace = clinic.edit(PARENT, patient())
         clinic.fault(CHILD, status=503, times=-1)
         clinic.drain()
+        clinic.later()
+        clinic.drain()
         there = clinic.http.get("/_sandbox/openmrs-child-2/records").json()
         assert set(there) == {key_of(grace)}
         assert clinic.records(CHILD) == {}
