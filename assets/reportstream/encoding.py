@@ -90,7 +90,7 @@ def fhir_item(processing_mode: str, devices: Devices) -> Encode:
 
     def item(arrival: Arrival) -> Item:
         report, flag = _report(arrival, devices)
-        sending = _sending(arrival, report, processing_mode)
+        sending = sending_of(report, arrival.received_at, processing_mode)
         return Item(report.message_id, fhir_format.encode(fhir.bundle(report, sending)) + b"\n", flag)
 
     return item
@@ -106,7 +106,7 @@ def hl7_item(processing_mode: str, devices: Devices) -> Encode:
 
     def item(arrival: Arrival) -> Item:
         report, flag = _report(arrival, devices, to_hl7=True)
-        sending = _sending(arrival, report, processing_mode)
+        sending = sending_of(report, arrival.received_at, processing_mode)
         line = oru.message(report, sending).encode()
         return Item(report.message_id, line, flag, at=arrival.received_at)
 
@@ -131,9 +131,9 @@ def _alone(items: Sequence[Item]) -> bytes:
     return b"".join([item.line for item in items])
 
 
-def _sending(arrival: Arrival, report: Report, processing_mode: str) -> Sending:
+def sending_of(report: Report, received_at: datetime, processing_mode: str) -> Sending:
     """Made when our intake took it, and never before it was released: the sender's clock may be ahead of ours."""
-    return Sending(made_at=max(arrival.received_at, report.released_at), processing_mode=processing_mode)
+    return Sending(made_at=max(received_at, report.released_at), processing_mode=processing_mode)
 
 
 # -- what arrived --------------------------------------------------------------------------------------------------

@@ -13,9 +13,9 @@ from assets.drain.settings import Item
 from assets.formats import fhir as fhir_format
 from assets.formats.csv import document as csv_document
 from assets.formats.decode import ShapeError, moment
-from assets.reportstream import fhir, oru
+from assets.reportstream import fhir, oru, room
 from assets.reportstream.devices import known_devices
-from assets.reportstream.encoding import join_of
+from assets.reportstream.encoding import join_of, sending_of
 from assets.reportstream.event_report import report_of_event
 from assets.reportstream.events import TestEvent, decode
 from assets.reportstream.mapping import COLUMNS, row
@@ -69,14 +69,18 @@ def _bundles_or_messages(
 ) -> Tried:
     devices = known_devices()
     priors = _priors(documents)
-    sending = fhir.Sending(made_at=received_at, processing_mode=arguments.processing_mode)
 
     def make(raw: bytes, say: Say) -> Item | None:
         event = _judged(raw, say, now=now, to_csv=False)
         if event is None:
             return None
+        if arguments.form == "hl7" and (long := room.too_long(event, raw)):
+            for text in long:
+                say(Remark(text))
+            return None
         original = original_among(event.event_id, event.prior, priors) if event.prior else None
         report = report_of_event(event, received_at=received_at, devices=devices, original_id=original)
+        sending = sending_of(report, received_at, arguments.processing_mode)
         if arguments.form == "fhir":
             line = fhir_format.encode(fhir.bundle(report, sending)) + b"\n"
         else:

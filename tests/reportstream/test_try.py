@@ -54,6 +54,16 @@ def test_an_array_is_taken_apart_as_the_door_does(samples: Path) -> None:
     assert said == ["[1]: the document has a member a that is not part of the contract"]
 
 
+def test_a_text_hl7_has_no_room_for_stops_an_event_there_only(
+    document: Callable[..., dict[str, Any]],
+) -> None:
+    raw = msgspec.json.encode(document({"patient.city": "x" * 51}))
+    code, out, said = tried("-", "--as", "hl7", stdin=raw)
+    assert (code, out) == (1, b"")
+    assert said == ["patient.city: is longer than the 50 characters HL7 has room for"]
+    assert tried("-", "--as", "fhir", stdin=raw)[0] == 0
+
+
 def test_a_warning_does_not_stop_an_event(samples: Path) -> None:
     code, out, said = tried(samples / "unknown_address.json", "--received-at", RECEIVED)
     assert (code, out) == (0, (samples / "unknown_address.csv").read_bytes())
