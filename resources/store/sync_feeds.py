@@ -11,6 +11,7 @@ from typing import Any
 
 from resources.store import sync_hints
 from resources.store.connect import AsyncConnection, Connection
+from resources.store.deadlocks import again_after_deadlock
 from resources.store.seal import Sealer
 from resources.store.sync_hints import Hint
 
@@ -133,11 +134,15 @@ async def place(db: AsyncConnection, feed: Feed) -> Place:
 
 async def take(db: AsyncConnection, sealer: Sealer, ids: Callable[[], int], feed: Feed, read: Read) -> int:
     """Write down one answer of a feed; return how many of its entries are new."""
-    async with db.pipeline(), db.transaction():
-        new = await hear(db, sealer, ids, feed, read.heard, put_off=True)
-        await _found(db, feed, read)
-        await db.execute(_MOVE, _moved(feed, read))
-    return new
+
+    async def written() -> int:
+        async with db.pipeline(), db.transaction():
+            new = await hear(db, sealer, ids, feed, read.heard, put_off=True)
+            await _found(db, feed, read)
+            await db.execute(_MOVE, _moved(feed, read))
+        return new
+
+    return await again_after_deadlock(written)
 
 
 _MOVE = """
@@ -250,16 +255,20 @@ async def close_gap(
 ) -> None:
     """Write down what a passed-over page held, and that it is known now."""
     feed, missing = gap
-    async with db.transaction():
-        await hear(db, sealer, ids, feed, heard)
-        await sync_hints.add(db, sealer, ids, hints)
-        await db.execute(
-            """
-            UPDATE sync_gap SET closed_at = now()
-             WHERE link = %s AND side = %s AND feed = %s AND page = %s AND since = %s
-            """,
-            [feed.link, feed.side, feed.name, missing.page, missing.since],
-        )
+
+    async def written() -> None:
+        async with db.transaction():
+            await hear(db, sealer, ids, feed, heard)
+            await sync_hints.add(db, sealer, ids, hints)
+            await db.execute(
+                """
+                UPDATE sync_gap SET closed_at = now()
+                 WHERE link = %s AND side = %s AND feed = %s AND page = %s AND since = %s
+                """,
+                [feed.link, feed.side, feed.name, missing.page, missing.since],
+            )
+
+    await again_after_deadlock(written)
 
 
 async def actions(db: AsyncConnection, arrival: int) -> set[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from resources.store import sync_hints
 from resources.store.connect import AsyncConnection, Connection
+from resources.store.deadlocks import again_after_deadlock
 from resources.store.ids import arrival_and_part
 from resources.store.operators import Who, note
 from resources.store.seal import Sealer, shown
@@ -198,6 +199,10 @@ async def _store(db: AsyncConnection, sealer: Sealer, call: Call) -> None:
 
 async def settle(db: AsyncConnection, sealer: Sealer, ids: Callable[[], int], outcome: Outcome) -> None:
     """Keep what became of a record; wake what waited for it; end what had failed before."""
+    await again_after_deadlock(lambda: _settle(db, sealer, ids, outcome))
+
+
+async def _settle(db: AsyncConnection, sealer: Sealer, ids: Callable[[], int], outcome: Outcome) -> None:
     link = outcome.remembered.link
     async with db.pipeline(), db.transaction():
         record = await _write(db, sealer, ids, outcome.remembered, outcome.message, decided=outcome.decided)

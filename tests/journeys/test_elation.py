@@ -1,5 +1,6 @@
 """Elation from both doors to its charts, while it misbehaves and runs are killed: the short form of the drills."""
 
+import contextlib
 import time
 from collections.abc import Iterator
 
@@ -68,7 +69,8 @@ def test_in_order_once_and_whole_through_faults_and_kills(house: tuple[Practice,
         wait(lambda: settled(practice, 2 * sent.events), 60, "not everything has come to its end")
     traffic.judge(ends, sent, refused(practice, sent))
     assert runs.killed == 2
-    assert traffic.doubled(traffic.Health(ends.sandbox).received()) == 0
+    with contextlib.closing(traffic.Health(ends.sandbox)) as health:
+        assert traffic.doubled(health.received()) == 0
 
 
 def test_two_runs_share_the_lane_and_keep_every_charts_order(house: tuple[Practice, Ends]) -> None:
