@@ -3,9 +3,13 @@
 Who asks is signed in by the same session as on the other pages, gives a reason, and treats the patient, or has opened
 the record in an emergency (``web/emergency.py``). The look is in the access log before the seal is opened. Nothing that
 was opened is kept, logged, or sent anywhere else.
+
+A session alone opens nothing: its row could be written by anybody who has the application's database role. So the
+password is asked for as well, once for a quarter of an hour of reading; the application can neither read nor set it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
 from typing import Final
 
 from assets.pridok import reading, results
@@ -20,6 +24,7 @@ from resources.store.connect import Connection
 from resources.store.readings import EMERGENCY, REFUSED
 from web.addresses import pages_at
 from web.staff import PROVIDER, Page, PageRequest, Problem, Response, log_access, page, render
+from web.staff.sign_in import confirms
 
 PATH: Final = "/journal/{id:int}"
 NOT_FOUND: Final = Problem(
@@ -31,34 +36,75 @@ BROKEN: Final = Problem(
     500, "This result does not open.", "It was moved or changed, or its keys are gone. Tell an administrator."
 )
 
+#: So long after a look the next one needs no password.
+AWAKE_SECONDS: Final = 900.0
+
 Keys = Mapping[str, PrivateKey]
 Subject = Callable[[int], int]
 
 
 def pages(keys: Keys, subject: Subject) -> Sequence[Page]:
-    """Ask for a reason; then show."""
+    """Ask for a reason, and whether it is really they; then show."""
+    awake = Awake()
 
     @page(PATH, roles={PROVIDER}, title="Result")
     def ask(request: PageRequest) -> Response:
         with request.house.store() as db:
             _allowed(request, db, subject, "the form before the look")
-        return _page(request, None)
+        return _page(request, awake)
 
     @page(PATH, roles={PROVIDER}, method="POST", title="Result")
     def show(request: PageRequest) -> Response:
         reason = request.field("reason", "why you read it")
         with request.house.store() as db:
             what, patient = _allowed(request, db, subject, reason)
+            if not awake.knows(request) and not confirms(request, request.fields.get("password", "")):
+                log_access(request, f"{REFUSED}a result", subject(patient), reason)
+                return _page(request, awake, reason=reason, wrong="That is not the password of this account.")
+            awake.seen(request)
             log_access(request, what, subject(patient), reason)
             result = opened(db, keys, request.path_params["id"])
-        return _page(request, result)
+        return _page(request, awake, result)
 
     return [ask, show]
 
 
-def _page(request: PageRequest, result: ConsultationResult | None) -> Response:
-    back = f"{pages_at(request.house.settings)}/consultations"
-    return render(request, "consultations/result.html", result=result, back=back)
+class Awake:
+    """The sessions whose password was given here lately: known to this process alone, and to no database."""
+
+    def __init__(self, now: Callable[[], float] = monotonic) -> None:
+        self._now = now
+        self._seen: dict[bytes, float] = {}
+
+    def knows(self, request: PageRequest) -> bool:
+        """Whether the password need not be asked for once more."""
+        return self._now() - self._seen.get(request.visit.session, float("-inf")) < AWAKE_SECONDS
+
+    def seen(self, request: PageRequest) -> None:
+        """The person has read just now."""
+        late = self._now() - AWAKE_SECONDS
+        self._seen = {one: at for one, at in self._seen.items() if at > late}
+        self._seen[request.visit.session] = self._now()
+
+
+def _page(
+    request: PageRequest,
+    awake: Awake,
+    result: ConsultationResult | None = None,
+    *,
+    reason: str = "",
+    wrong: str = "",
+) -> Response:
+    return render(
+        request,
+        "consultations/result.html",
+        status=403 if wrong else 200,
+        result=result,
+        back=f"{pages_at(request.house.settings)}/consultations",
+        reason=reason,
+        wrong=wrong,
+        password=not awake.knows(request),
+    )
 
 
 def _allowed(request: PageRequest, db: Connection, subject: Subject, reason: str) -> tuple[str, int]:

@@ -257,12 +257,17 @@ def signed_in(db: Connection, person: Person, session: bytes, account: bytes, ad
     """Start a session; its tries from there are forgotten."""
     with db.transaction():
         db.execute("INSERT INTO staff_session (hash, staff) VALUES (%s, %s)", [session, person.id])
-        db.execute("DELETE FROM sign_in_try WHERE account = %s AND address = %s", [account, address])
+        forget_tries(db, account, address)
         db.execute("DELETE FROM staff_session WHERE started_at < now() - interval '2 days'")
         db.execute(
             "INSERT INTO audit (who, what, reason) VALUES (%s, 'signed in', 'the sign-in page')",
             [person.name],
         )
+
+
+def forget_tries(db: Connection, account: bytes, address: bytes) -> None:
+    """The right password was given: tries from there count no more."""
+    db.execute("DELETE FROM sign_in_try WHERE account = %s AND address = %s", [account, address])
 
 
 @dataclass(frozen=True, slots=True)

@@ -413,6 +413,7 @@ def read(page: Page) -> None:
     """Who treats the patient reads the result in the decrypt service, with a reason."""
     page.get_by_role("link", name="Read the result").click()
     page.get_by_label("Why you read it").fill("the patient calls back")
+    page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Open").click()
     expect(page.get_by_text(NOTE)).to_be_visible()
     picture(page, "result")

@@ -12,7 +12,7 @@ from handoff.decrypt import create_app
 from resources.store.staff import Role
 from tests.conftest import Database
 from tests.pridok.room import FORM, KEYS, NOTE, PROVIDER, PUBLIC, Room, referral
-from tests.web.browser import Browser, account, accounts, as_
+from tests.web.browser import PASSWORD, Browser, account, accounts, as_
 from tests.web.conftest import Deployed
 from tests.web.serving import serving
 
@@ -81,7 +81,7 @@ LOOKS = [
     ("secretary", "POST", "/patients/{patient}/export", WHY, "Danser"),
     ("provider", "POST", "/patients/{patient}/export", WHY, "Danser"),
     ("provider", "POST", "/consultations/emergency", {**WHY, "number": NUMBER, "known": "1"}, "Danser"),
-    ("reader", "POST", "/journal/{consultation}", WHY, NOTE),
+    ("reader", "POST", "/journal/{consultation}", {**WHY, "password": PASSWORD}, NOTE),
 ]
 
 

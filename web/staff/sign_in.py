@@ -65,8 +65,7 @@ def sign_in(request: PageRequest) -> Response:
     if not sessions.proves(given, sessions.form_token(request.cookies.get(sessions.BEFORE, ""))):
         raise HTTPS_ONLY if request.house.https and request.url.scheme == "http" else NOT_OURS
     name, wanted = request.fields.get("name", "").lower()[:64], local(request.fields.get("next", "/"))
-    account = request.house.sealer.name("staff account", name)
-    address = request.house.sealer.name("staff address", request.client.host if request.client else "")
+    account, address = _tried(request, name)
     with request.house.store() as db:
         if not staff.may_try(db, account, address, LIMITS):
             return _form(request, status=429, error=TOO_OFTEN, name=name, wanted=wanted)
@@ -82,6 +81,27 @@ def sign_in(request: PageRequest) -> Response:
     sessions.give(request.house, answer, sessions.cookie_name(request.house), token)
     sessions.take_back(request.house, answer, sessions.BEFORE)
     return answer
+
+
+def confirms(request: PageRequest, password: str) -> bool:
+    """Whether whoever asks knows the password of the account that is signed in; wrong ones count as at the sign-in."""
+    account, address = _tried(request, request.person.name)
+    with request.house.store() as db:
+        if not staff.may_try(db, account, address, LIMITS):
+            raise Problem(429, "Too many tries.", f"Wait {LIMITS.minutes} minutes, then try again.")
+    if _known(request, request.person.name, password) is None:
+        return False
+    with request.house.store() as db:
+        staff.forget_tries(db, account, address)
+    return True
+
+
+def _tried(request: PageRequest, name: str) -> tuple[bytes, bytes]:
+    """Account and address, as tries are kept."""
+    sealer = request.house.sealer
+    return sealer.name("staff account", name), sealer.name(
+        "staff address", request.client.host if request.client else ""
+    )
 
 
 def _known(request: PageRequest, name: str, password: str) -> Person | None:
