@@ -15,6 +15,7 @@ from tests.openmrs.conftest import Open
 from tests.openmrs.people import encounter, in_home, key_of, observation, own_id, patient, visit
 
 PARENT, CHILD = Side.PARENT, Side.CHILD
+BASE = "/openmrs"
 
 
 def outcomes(clinic: Clinic) -> list[Outcome]:
@@ -132,6 +133,27 @@ def test_names_in_any_script_and_an_ampersand_arrive_as_they_were(clinic: Clinic
     there = clinic.records(CHILD)[key_of(patient())]
     assert there["name"] == name
     assert there["address"][0]["country"] == "A, B & C" * 30
+
+
+def test_a_context_path_given_twice_or_not_at_all_names_the_same_record(clinic: Clinic) -> None:
+    people = [clinic.edit(PARENT, patient(name)) for name in ("ada", "ben", "eve")]
+    head, none, once, twice = clinic.http.get(f"/openmrs-parent{BASE}/ws/atomfeed/patient/1").text.split(
+        "<entry>"
+    )
+    assert '"/ws/' in none
+    once = once.replace('"/ws/', f'"{BASE}/ws/')
+    twice = twice.replace('"/ws/', f'"{BASE}{BASE}/ws/')
+    told = "<entry>".join([head, none, once, twice])
+    clinic.fault(
+        PARENT,
+        status=200,
+        times=-1,
+        match="/atomfeed/patient/",
+        body=told,
+        content_type="application/atom+xml",
+    )
+    clinic.pull()
+    assert set(clinic.records(CHILD)) == {key_of(each) for each in people}
 
 
 def test_a_refused_sign_in_is_about_the_server_and_parks_nothing(clinic: Clinic) -> None:
