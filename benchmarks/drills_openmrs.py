@@ -63,6 +63,9 @@ def three_days(hours: int = 72, changes_an_hour: int = 15, kills: int = 20, seed
             "idle_writes": idle,
             "decided": decided,
             "held_after": left["why"],
+            "refusals": [
+                one for (one,) in at.rows("SELECT reason FROM sync_record WHERE outcome = 'refused'")
+            ],
         }
 
 
