@@ -145,7 +145,10 @@ def _edited_person(write: Edit, target: Target) -> Mapped:
 
 
 def _part_call(change: Change, present: Json, target: Target) -> Call | None:
-    """The call about one part; what it has there now (``present``) and is to lose must be emptied by name."""
+    """The call about one part; what it has there now (``present``) and is to lose must be emptied by name.
+
+    Whether it is there already is asked of the target: two records that have just met have no base to ask.
+    """
     gone = change.after is None
     found = rest.part(change.element, change.before if gone else change.written, target.telephone)
     if found is None:
@@ -156,9 +159,9 @@ def _part_call(change: Change, present: Json, target: Target) -> Call | None:
     known = f"{REST}/{{owner}}/{{id}}/{{part}}/{{uuid}}"
     if gone:
         return Call(method="DELETE", template=known, path=path) if path["uuid"] else None
-    if change.before is not None and not path["uuid"]:
+    if present is not None and not path["uuid"]:
         return None  # nothing names the part to correct, and a second one beside it would be wrong
-    if change.before is not None:
+    if present is not None:
         _, held = rest.part(change.element, present, target.telephone) or ("", {})
         emptied: Tree = {key: None for key in held if key not in body}
         rest_of_it = {key: value for key, value in body.items() if key != "uuid"}

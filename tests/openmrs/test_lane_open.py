@@ -78,15 +78,18 @@ def test_a_patient_who_is_alive_again_does_not_wait_for_themselves(clinic: Linke
     clinic.drain()
     assert clinic.records(CHILD) == {}
     clinic.remove(PARENT, key_of(grace), "unvoid")
-    clinic.edit(PARENT, grace, gender="other", birthDate="1991-05-17")
+    home = in_home(grace, postalCode="256")
+    clinic.edit(PARENT, grace, gender="other", birthDate="1991-05-17", address=home)
     clinic.drain()
     assert clinic.outcomes() == {"conflict": 1}
-    decide(clinic, patient(), Decision(elements={"gender": PARENT, "birthDate": CHILD}))
+    chosen = {"gender": PARENT, "birthDate": CHILD, f"address[{home[0]['id']}]": PARENT}
+    decide(clinic, patient(), Decision(elements=chosen))
     clinic.drain()
     clinic.drain()
     for side in Side:
         now = clinic.records(side)[key_of(grace)]
         assert (now["gender"], now["birthDate"]) == ("other", "1990-05-17")
+        assert [each["postalCode"] for each in now["address"]] == ["256"]
     assert "failed" not in clinic.states()
 
 
