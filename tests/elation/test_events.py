@@ -67,4 +67,5 @@ def test_null_and_absent_are_alike() -> None:
 
 
 def test_what_an_event_need_not_say_may_be_null() -> None:
-    decode(changed(source=None, occurred_at=None))
+    event = decode(changed(source=None, occurred_at=None))
+    assert (event.source, event.occurred_at) == (None, None)
