@@ -1,5 +1,6 @@
 """``python -m benchmarks``: everything in quick sizes, ``FULL=1`` in full ones, ``ONLY=name`` one of either."""
 
+import argparse
 import importlib
 import json
 import os
@@ -38,6 +39,8 @@ MODULES = {
     "million": ("million", "million_50k"),
 }
 
+NAMES = "There are " + ", ".join(name for names in MODULES.values() for name in names) + "."
+
 
 def modules(only: str) -> list[str]:
     """Those that print the wanted name; ends with the names there are when none does."""
@@ -47,8 +50,7 @@ def modules(only: str) -> list[str]:
         if not only or any(fnmatchcase(only, name) for name in names)
     ]
     if not found:
-        every = ", ".join(name for names in MODULES.values() for name in names)
-        raise SystemExit(f"ONLY={only}: no measurement has this name; there are {every}")
+        raise SystemExit(f"ONLY={only}: no measurement has this name. {NAMES}")
     return found
 
 
@@ -64,6 +66,7 @@ def lines(place: Place, module: str) -> Iterator[Line]:
 
 def main() -> int:
     """Print a line as soon as it is known; 1 when a measurement failed or the wanted one did not come."""
+    argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, epilog=NAMES).parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is stopped
     only, full = os.environ.get("ONLY", ""), bool(os.environ.get("FULL"))
     wanted = modules(only)

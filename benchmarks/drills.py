@@ -3,6 +3,7 @@
 ``ONLY=name`` plays one. Everything here takes minutes: what can be shown in seconds stands in the tests.
 """
 
+import argparse
 import json
 import os
 import signal
@@ -42,9 +43,13 @@ DRILLS: dict[str, Callable[[], dict[str, Any]]] = {
 
 def main() -> int:
     """Play them; 1 when one fails or there is none of that name."""
+    names = f"There are {', '.join(DRILLS)}."
+    argparse.ArgumentParser(
+        prog="python -m benchmarks.drills", description=__doc__, epilog=names
+    ).parse_args()
     only = os.environ.get("ONLY")
     if only and only not in DRILLS:
-        print(f"error: ONLY={only}: there are {', '.join(DRILLS)}", file=sys.stderr)
+        print(f"error: ONLY={only}: no drill has this name. {names}", file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, _end)
     held = [play(name, drill) for name, drill in DRILLS.items() if not only or name == only]
