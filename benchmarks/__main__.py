@@ -1,4 +1,5 @@
-"""``python -m benchmarks``: everything in quick sizes, ``FULL=1`` in full ones, ``ONLY=name`` one of either."""
+"""``python -m benchmarks``: everything in quick sizes, ``FULL=1`` in full ones, ``ONLY=name`` one of either, or
+all whose names begin so."""
 
 import argparse
 import importlib
@@ -47,7 +48,7 @@ def modules(only: str) -> list[str]:
     found = [
         module
         for module, names in MODULES.items()
-        if not only or any(fnmatchcase(only, name) for name in names)
+        if not only or any(fnmatchcase(only, name) or name.startswith(f"{only}_") for name in names)
     ]
     if not found:
         raise SystemExit(f"ONLY={only}: no measurement has this name. {NAMES}")

@@ -41,8 +41,8 @@ class Place:
     values: Mapping[str, str]
 
     def wants(self, bench: str) -> bool:
-        """Whether a measurement is asked for: all are, or this one alone."""
-        return self.only in ("", bench)
+        """Whether a measurement is asked for: all are, this one alone, or those whose names begin so."""
+        return self.only in ("", bench) or bench.startswith(f"{self.only}_")
 
     @property
     def settings(self) -> Settings:
