@@ -100,10 +100,9 @@ def _in_a_loop(main: Callable[[], Coroutine[Any, Any, Ended]]) -> Ended:
     with _rare_collections(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(main())
-        except* Exception as group:
+        except Exception as error:
             # One cause is what an operator wants to read; the others are tasks it took along.
-            raise _first(group) from None
-    raise AssertionError("unreachable")  # the runner returned or raised
+            raise _first(error) from None
 
 
 @contextlib.contextmanager
