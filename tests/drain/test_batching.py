@@ -294,7 +294,7 @@ def test_a_missing_key_pauses_the_lane_and_fails_nothing(database: Database, mad
     with database.connect() as db:
         db.execute("UPDATE queue SET ready_at = now() WHERE ready_at < 'infinity'")
     far = FarEnd()
-    drain_batches(other, [lane(far)], run_id="r")
+    drain_batches(other, [lane(far, linger=0.5)], run_id="r")
     assert (far.sent, states(database)) == ([], {"waiting": 2})
     assert "k1" in str(database.one("SELECT away_reason FROM lane WHERE name = %s", LANE))
     assert database.one("SELECT count(*) FROM queue WHERE lane >= 100 AND lease IS NOT NULL") == 0
